@@ -1,0 +1,128 @@
+//! Tensors as compressed sparse rows.
+
+use super::Tensor;
+use crate::cursor::to_usize;
+use crate::error::{Error, Result};
+use crate::tensor::Element;
+use crate::word::{Word, with_word};
+
+/// A matrix in CSR form: the elements that are not zero, row by row.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Csr<T> {
+    /// Number of rows.
+    pub n_rows: usize,
+    /// Number of columns.
+    pub n_columns: usize,
+    /// Row pointers: the entries of row `i` are `indptr[i]..indptr[i + 1]`; `n_rows + 1` values.
+    pub indptr: Vec<usize>,
+    /// Column of each entry, ascending within a row.
+    pub indices: Vec<u32>,
+    /// Value of each entry.
+    pub values: Vec<T>,
+}
+
+impl<T> Csr<T> {
+    /// Number of entries.
+    pub fn nnz(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Columns and values of the entries of `row`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, row: usize) -> (&[u32], &[T]) {
+        let entries = self.indptr[row]..self.indptr[row + 1];
+        (&self.indices[entries.clone()], &self.values[entries])
+    }
+}
+
+/// Gathers the entries of a tensor whose dtype `T` means.
+pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
+    let (n_rows, n_columns) = tensor.matrix_shape();
+    if n_columns > 1 << 32 {
+        return Err(Error::limit(format!(
+            "{n_columns} columns in CSR form, the limit is 2^32"
+        )));
+    }
+    // The entries decide how much memory is needed; the row pointers are as many as rows, which
+    // the limits of the archive bound only through the tensor's bytes.
+    let n_rows = if tensor.is_empty() {
+        n_rows.min(u64::from(u32::MAX))
+    } else {
+        n_rows
+    };
+    let mut builder = Builder {
+        dtype: tensor.dtype(),
+        n_columns,
+        indptr: vec![0],
+        indices: Vec::new(),
+        values: Vec::new(),
+    };
+    let width = tensor.dtype().width().unwrap_or(1);
+    let sparse = tensor.has_payload() && tensor.n_stored() == tensor.len();
+    let done = sparse && with_word!(width, W => builder.add_entries::<W>(tensor)?);
+    if !done {
+        tensor.for_each_chunk(|first, bytes| {
+            (first..)
+                .zip(bytes.chunks_exact(width))
+                .for_each(|(element, bytes)| builder.push(element, bytes));
+            Ok(())
+        })?;
+    }
+    let n_rows = to_usize(n_rows)?;
+    let mut values = builder.values;
+    T::swap_if_big_endian(&mut values);
+    builder.indptr.resize(n_rows + 1, values.len());
+    Ok(Csr {
+        n_rows,
+        n_columns: to_usize(n_columns)?,
+        indptr: builder.indptr,
+        indices: builder.indices,
+        values,
+    })
+}
+
+struct Builder<T> {
+    dtype: crate::DType,
+    n_columns: u64,
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    values: Vec<T>,
+}
+
+impl<T: Element> Builder<T> {
+    /// Adds the element with this index and these bytes, if it is not zero; in ascending order.
+    fn push(&mut self, element: u64, bytes: &[u8]) {
+        if !self.dtype.is_nonzero(bytes) {
+            return;
+        }
+        let (row, column) = (element / self.n_columns, element % self.n_columns);
+        while (self.indptr.len() as u64) <= row {
+            self.indptr.push(self.values.len());
+        }
+        self.indices.push(column as u32);
+        self.values.push(bytemuck::pod_read_unaligned(bytes));
+    }
+
+    /// Adds the entries of all blocks; returns false, having added nothing, where other elements
+    /// than entries can be nonzero.
+    fn add_entries<W: Word>(&mut self, tensor: &Tensor<'_>) -> Result<bool> {
+        let record = tensor.record()?;
+        let tables = record.tables::<W>()?;
+        let mut pattern = vec![0; W::WIDTH];
+        for other in [tables.background, tables.background.flip_top()] {
+            other.put_le(&mut pattern);
+            if self.dtype.is_nonzero(&pattern) {
+                return Ok(false);
+            }
+        }
+        for block in 0..record.n_blocks() {
+            let first = record.elements(block).start;
+            let decoded = record.decode::<W>(block, &tables)?;
+            decoded.for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes));
+        }
+        Ok(true)
+    }
+}

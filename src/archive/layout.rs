@@ -1,0 +1,70 @@
+//! How a tensor is kept: for people who want to know where the bytes went.
+
+use crate::error::Result;
+use crate::payload::Record;
+use crate::sparse::PositionKind;
+use crate::stream::Coding;
+use crate::values::ValueKind;
+use crate::word::{Word, with_word};
+use std::collections::BTreeMap;
+
+/// How the payload of a tensor is kept, over all its blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Layout {
+    /// Number of blocks.
+    pub blocks: u64,
+    /// Blocks by how they keep the positions of their entries.
+    pub positions: BTreeMap<PositionKind, u64>,
+    /// Blocks by how they keep their values; a block without entries counts nowhere.
+    pub values: BTreeMap<ValueKind, u64>,
+    /// Streams of values by their coding.
+    pub value_codings: BTreeMap<Coding, u64>,
+    /// Bytes of the positions of entries.
+    pub position_bytes: u64,
+    /// Bytes that say where −0.0 is (spec §9: alternates).
+    pub alternate_bytes: u64,
+    /// Bytes of the values.
+    pub value_bytes: u64,
+    /// Bytes of background, codebook and directory.
+    pub table_bytes: u64,
+    /// Bytes of the blocks' checksums.
+    pub checksum_bytes: u64,
+    /// Patterns in the codebook; 0 without one.
+    pub codebook_len: usize,
+    /// Whether the elements that are not stored have another pattern than zero.
+    pub has_background: bool,
+}
+
+pub(super) fn of_record(record: &Record<'_>) -> Result<Layout> {
+    with_word!(record.width(), W => of_words::<W>(record))
+}
+
+fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
+    let tables = record.tables::<W>()?;
+    let mut layout = Layout {
+        blocks: record.n_blocks(),
+        table_bytes: record.table_and_directory_bytes(),
+        checksum_bytes: 4 * record.n_blocks(),
+        codebook_len: tables
+            .codebook
+            .as_ref()
+            .map_or(0, crate::values::Codebook::len),
+        has_background: tables.background != W::default(),
+        ..Layout::default()
+    };
+    for block in 0..record.n_blocks() {
+        let of_block = record.decode(block, &tables)?.layout;
+        *layout.positions.entry(of_block.entry_kind).or_default() += 1;
+        if let Some(kind) = of_block.value_kind {
+            *layout.values.entry(kind).or_default() += 1;
+        }
+        for coding in of_block.value_codings {
+            *layout.value_codings.entry(coding).or_default() += 1;
+        }
+        layout.position_bytes += of_block.entry_bytes;
+        layout.alternate_bytes += of_block.alternate_bytes;
+        layout.value_bytes += of_block.value_bytes;
+    }
+    Ok(layout)
+}

@@ -1,0 +1,266 @@
+//! Reading: an open `.tfz` file, its files and its tensors.
+
+mod csr;
+mod layout;
+mod restore;
+mod tensor;
+
+pub use csr::Csr;
+pub use layout::Layout;
+pub use tensor::Tensor;
+
+use crate::container::{Index, SectionKind};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::mapped::Mapped;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// An open `.tfz` file.
+///
+/// Opening reads the footer and the manifest. Everything else is read, and its checksums are
+/// compared, when it is asked for. An archive can be shared between threads.
+///
+/// `D` is where the bytes are: a `Vec<u8>`, a slice, a [`Mapped`] file.
+#[derive(Debug)]
+pub struct Archive<D> {
+    data: D,
+    index: Index,
+    /// Tensors by name; made at the first look-up.
+    by_name: OnceLock<HashMap<String, Vec<usize>>>,
+}
+
+impl Archive<Vec<u8>> {
+    /// Reads the whole file at `path` into memory and opens it.
+    ///
+    /// # Errors
+    /// `Io` if it can't be read; otherwise as [`new`](Self::new).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let data = std::fs::read(path)
+            .map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
+        Self::new(data)
+    }
+}
+
+impl Archive<Mapped> {
+    /// Maps the file at `path` and opens it: nothing is read that isn't asked for.
+    ///
+    /// # Errors
+    /// `Io` if it can't be mapped; otherwise as [`new`](Self::new).
+    ///
+    /// # Safety
+    /// As [`Mapped::open`]: nobody may change or truncate the file while it is mapped.
+    #[allow(unsafe_code)]
+    pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self> {
+        // SAFETY: the caller promises what `Mapped::open` asks for.
+        Self::new(unsafe { Mapped::open(path) }?)
+    }
+}
+
+impl<D: AsRef<[u8]>> Archive<D> {
+    /// Opens the `.tfz` file that `data` holds, with the default [`Limits`].
+    ///
+    /// # Errors
+    /// `Truncated`, `Corrupt` or `Unsupported` if header, footer or manifest break a rule of the
+    /// spec; `LimitExceeded` if the manifest announces more than the limits allow.
+    pub fn new(data: D) -> Result<Self> {
+        Self::with_limits(data, &Limits::default())
+    }
+
+    /// Opens the `.tfz` file that `data` holds.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_limits(data: D, limits: &Limits) -> Result<Self> {
+        let index = Index::read(data.as_ref(), limits)?;
+        Ok(Self {
+            data,
+            index,
+            by_name: OnceLock::new(),
+        })
+    }
+
+    /// The bytes of the `.tfz` file itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.data.as_ref()
+    }
+
+    /// All tensors, in the order of the model files' bytes.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> {
+        (0..self.index.tensors.len()).map(|row| Tensor::new(self.as_bytes(), &self.index, row))
+    }
+
+    /// The tensor called `name`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is none, or if there are several: the message names them, and
+    /// [`tensors`](Self::tensors) can tell them apart.
+    pub fn tensor(&self, name: &str) -> Result<Tensor<'_>> {
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+            for (row, tensor) in self.index.tensors.iter().enumerate() {
+                by_name.entry(tensor.name.clone()).or_default().push(row);
+            }
+            by_name
+        });
+        match by_name.get(name).map_or(&[][..], Vec::as_slice) {
+            [row] => Ok(Tensor::new(self.as_bytes(), &self.index, *row)),
+            [] => Err(Error::invalid(format!("no tensor is called {name:?}"))),
+            rows => {
+                let places: Vec<String> = rows
+                    .iter()
+                    .map(|&row| {
+                        format!(
+                            "#{row} in {}",
+                            self.index.files[self.index.tensors[row].file].name
+                        )
+                    })
+                    .collect();
+                Err(Error::invalid(format!(
+                    "{} tensors are called {name:?}: {}",
+                    rows.len(),
+                    places.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// The model files that restoring writes.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = FileInfo<'_>> {
+        self.index.files.iter().map(|file| FileInfo {
+            name: &file.name,
+            bytes: file.bytes,
+            sha256: file.sha256,
+            source_sha256: file.source_sha256,
+        })
+    }
+
+    /// The parts of the `.tfz` file, in order, without gaps: what every byte of it is for.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![Part {
+            kind: PartKind::Header,
+            offset: 0,
+            bytes: 0,
+            payloads: 0,
+        }];
+        let mut n_payloads = vec![0; self.index.sections.len()];
+        for payload in &self.index.payloads {
+            n_payloads[payload.section] += 1;
+        }
+        for (section, payloads) in self.index.sections.iter().zip(n_payloads) {
+            if !section.padding.is_empty() {
+                parts.push(Part {
+                    kind: PartKind::Padding,
+                    offset: section.padding.start as u64,
+                    bytes: 0,
+                    payloads: 0,
+                });
+            }
+            let kind = match section.kind {
+                SectionKind::SkeletonFrame => PartKind::SkeletonFrame,
+                SectionKind::Payloads => PartKind::Payloads,
+            };
+            parts.push(Part {
+                kind,
+                offset: section.range.start as u64,
+                bytes: 0,
+                payloads,
+            });
+        }
+        let end = self.as_bytes().len() as u64;
+        let manifest = self
+            .index
+            .sections
+            .last()
+            .map_or(crate::container::HEADER_BYTES, |s| s.range.end) as u64;
+        parts.push(Part {
+            kind: PartKind::Manifest,
+            offset: manifest,
+            bytes: 0,
+            payloads: 0,
+        });
+        let footer = manifest + self.index.manifest_stored_bytes;
+        parts.push(Part {
+            kind: PartKind::Footer,
+            offset: footer,
+            bytes: 0,
+            payloads: 0,
+        });
+        for i in 0..parts.len() {
+            parts[i].bytes = parts.get(i + 1).map_or(end, |next| next.offset) - parts[i].offset;
+        }
+        parts
+    }
+
+    /// Bytes of all restored files.
+    pub fn restored_bytes(&self) -> u64 {
+        self.index.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Bytes of all skeletons, decoded: what the model files hold besides payloads.
+    pub fn skeleton_bytes(&self) -> u64 {
+        self.index.skeleton_bytes
+    }
+}
+
+/// A model file inside an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileInfo<'a> {
+    /// Where it belongs, relative to the target, with `/` between folders.
+    pub name: &'a str,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes as restored.
+    pub sha256: [u8; 32],
+    /// SHA-256 of its bytes before packing, where a pass changed them (`canonical_zeros`).
+    pub source_sha256: Option<[u8; 32]>,
+}
+
+/// A contiguous part of a `.tfz` file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Part {
+    /// What it is.
+    pub kind: PartKind,
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Number of payloads in a section of payloads.
+    pub payloads: u64,
+}
+
+/// What a part of a `.tfz` file is (spec §2, §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PartKind {
+    /// Magic, version and features.
+    Header,
+    /// Zero bytes before an aligned section.
+    Padding,
+    /// A section with one frame of the skeleton.
+    SkeletonFrame,
+    /// A section with payloads.
+    Payloads,
+    /// What finds everything else.
+    Manifest,
+    /// What finds the manifest.
+    Footer,
+}
+
+impl PartKind {
+    /// The name that the spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Padding => "padding",
+            Self::SkeletonFrame => "skeleton frame",
+            Self::Payloads => "payloads",
+            Self::Manifest => "manifest",
+            Self::Footer => "footer",
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! One tensor of an open archive.
+
+use super::csr::{self, Csr};
+use super::layout::{self, Layout};
+use super::restore::read_skeleton;
+use crate::container::{Index, Source, TensorRow};
+use crate::cursor::to_usize;
+use crate::error::{Error, Result, Within};
+use crate::parallel;
+use crate::payload::Record;
+use crate::tensor::{DType, Element, matrix_shape};
+use crate::word::with_word;
+use std::ops::Range;
+
+/// A tensor of an archive: what it is, and its elements when asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    file: &'a [u8],
+    index: &'a Index,
+    row: usize,
+}
+
+impl<'a> Tensor<'a> {
+    pub(super) fn new(file: &'a [u8], index: &'a Index, row: usize) -> Self {
+        Self { file, index, row }
+    }
+
+    fn entry(&self) -> &'a TensorRow {
+        &self.index.tensors[self.row]
+    }
+
+    /// Its number among the archive's tensors.
+    pub fn number(&self) -> usize {
+        self.row
+    }
+
+    /// What users call it; need not be unique (see [`Archive::tensor`](super::Archive::tensor)).
+    pub fn name(&self) -> &'a str {
+        &self.entry().name
+    }
+
+    /// Name of the model file that it stands in.
+    pub fn file_name(&self) -> &'a str {
+        &self.index.files[self.entry().file].name
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.entry().dtype
+    }
+
+    /// Dimensions, outermost first; empty for a scalar.
+    pub fn shape(&self) -> &'a [u64] {
+        &self.index.dims[self.entry().dims.clone()]
+    }
+
+    /// Number of elements: the product of the shape.
+    pub fn len(&self) -> u64 {
+        self.entry().elements
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of elements that are not zero; −0.0 is zero, NaN is not (spec §7.4).
+    pub fn nnz(&self) -> u64 {
+        self.entry().nnz
+    }
+
+    /// [`nnz`](Self::nnz) as a share of all elements, 0 to 1; 0 for a tensor without elements.
+    pub fn density(&self) -> f64 {
+        if self.is_empty() {
+            0.0
+        } else {
+            self.nnz() as f64 / self.len() as f64
+        }
+    }
+
+    /// Rows and columns of its matrix: all dimensions but the last, and the last one (spec §7.4).
+    pub fn matrix_shape(&self) -> (u64, u64) {
+        // The shape was counted when the archive was opened; a tensor without elements may have
+        // more rows than can be counted.
+        matrix_shape(self.shape()).unwrap_or((0, self.shape().last().copied().unwrap_or(1)))
+    }
+
+    /// Whether its elements can be read: strings, and numbers that the model file holds as
+    /// varints, can't.
+    pub fn is_readable(&self) -> bool {
+        self.entry().source != Source::Opaque
+    }
+
+    /// Bytes that its elements take in the `.tfz` file: of its payload's record, which other
+    /// tensors may share; or of its elements among the (compressed) skeleton, before compression.
+    pub fn stored_bytes(&self) -> u64 {
+        let entry = self.entry();
+        match entry.source {
+            Source::Opaque => 0,
+            Source::Payload(payload) => self.index.payloads[payload].meta.stored_bytes,
+            Source::Skeleton(_) => (entry.elements - entry.repeats) * self.width() as u64,
+        }
+    }
+
+    /// How its payload is kept; `None` if it is in the skeleton. Decodes the whole tensor.
+    ///
+    /// # Errors
+    /// As [`read_bytes_into`](Self::read_bytes_into).
+    pub fn layout(&self) -> Result<Option<Layout>> {
+        match self.entry().source {
+            Source::Payload(_) => layout::of_record(&self.record()?)
+                .within(|| self.place())
+                .map(Some),
+            Source::Opaque | Source::Skeleton(_) => Ok(None),
+        }
+    }
+
+    /// All elements, in row-major order.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `T` does not mean the tensor's dtype; otherwise as
+    /// [`read_bytes_into`](Self::read_bytes_into).
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.read_elements(0..self.len())
+    }
+
+    /// Writes all elements into `out`, in row-major order; `out` has exactly [`len`](Self::len).
+    ///
+    /// # Errors
+    /// As [`to_vec`](Self::to_vec); `InvalidArgument` if `out` has another length.
+    pub fn read_into<T: Element>(&self, out: &mut [T]) -> Result<()> {
+        self.check_type::<T>()?;
+        self.read_bytes_into(bytemuck::cast_slice_mut(out))?;
+        T::swap_if_big_endian(out);
+        Ok(())
+    }
+
+    /// The elements of some rows of its [`matrix_shape`](Self::matrix_shape), in row-major order.
+    /// Decodes only the blocks that the rows lie in.
+    ///
+    /// # Errors
+    /// As [`to_vec`](Self::to_vec); `InvalidArgument` if there are no such rows.
+    pub fn rows<T: Element>(&self, rows: Range<u64>) -> Result<Vec<T>> {
+        self.read_elements(self.elements_of(rows)?)
+    }
+
+    /// Writes the bytes of all elements into `out`: little-endian, in row-major order. `out` has
+    /// exactly [`len`](Self::len) times the dtype's width.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `out` has another length, or if the tensor is not
+    /// [readable](Self::is_readable). `Corrupt`, `Truncated` or `Unsupported` if a block breaks a
+    /// rule of the spec, its checksum first of all; the contents of `out` are unspecified then.
+    pub fn read_bytes_into(&self, out: &mut [u8]) -> Result<()> {
+        self.read_range(0..self.len(), out).within(|| self.place())
+    }
+
+    /// The elements that are not zero, as a sparse matrix of its
+    /// [`matrix_shape`](Self::matrix_shape) (spec §7.4).
+    ///
+    /// # Errors
+    /// As [`to_vec`](Self::to_vec); `LimitExceeded` with more than 2^32 columns.
+    pub fn csr<T: Element>(&self) -> Result<Csr<T>> {
+        self.check_type::<T>()?;
+        csr::of_tensor(self).within(|| self.place())
+    }
+
+    /// Counts the elements that are not zero by decoding them all.
+    pub(super) fn count_nonzero(&self) -> Result<u64> {
+        let mut count = 0;
+        self.for_each_chunk(|_, bytes| {
+            count += self.dtype().count_nonzero(bytes);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Calls `f` with consecutive pieces of the elements' bytes, and the index of the first
+    /// element of each; a piece is a block, or a part of the elements that repeat.
+    pub(super) fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        let most = crate::payload::MAX_BLOCK_ELEMENTS;
+        let stored = self.n_stored();
+        let mut ends: Vec<u64> = match self.entry().source {
+            Source::Payload(_) => {
+                let record = self.record()?;
+                (0..record.n_blocks())
+                    .map(|block| record.elements(block).end)
+                    .collect()
+            }
+            Source::Opaque | Source::Skeleton(_) => vec![],
+        };
+        let mut scratch = Vec::new();
+        let mut start = 0;
+        ends.reverse();
+        while start < self.len() {
+            let limit = if start < stored { stored } else { self.len() };
+            let end = ends
+                .pop()
+                .unwrap_or_else(|| limit.min(start.saturating_add(most)));
+            scratch.resize(to_usize((end - start) * self.width() as u64)?, 0);
+            self.read_range(start..end, &mut scratch)?;
+            f(start, &scratch)?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The payload's record, of a tensor that has one.
+    pub(super) fn record(&self) -> Result<Record<'a>> {
+        let Source::Payload(payload) = self.entry().source else {
+            return Err(Error::invalid("the tensor has no payload"));
+        };
+        let payload = &self.index.payloads[payload];
+        let bytes = self
+            .file
+            .get(payload.range.clone())
+            .ok_or_else(|| Error::corrupt("payload outside the file"))?;
+        Record::new(bytes, payload.meta)
+    }
+
+    /// Elements that are stored; the others repeat the last of them.
+    pub(super) fn n_stored(&self) -> u64 {
+        self.entry().elements - self.entry().repeats
+    }
+
+    pub(super) fn has_payload(&self) -> bool {
+        matches!(self.entry().source, Source::Payload(_))
+    }
+
+    fn place(&self) -> String {
+        format!("tensor {:?}", self.name())
+    }
+
+    fn width(&self) -> usize {
+        self.dtype().width().unwrap_or(0)
+    }
+
+    fn check_type<T: Element>(&self) -> Result<()> {
+        if T::DTYPES.contains(&self.dtype()) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "elements are {}, not {}",
+            self.dtype(),
+            std::any::type_name::<T>()
+        ))
+        .within(self.place()))
+    }
+
+    fn read_elements<T: Element>(&self, elements: Range<u64>) -> Result<Vec<T>> {
+        self.check_type::<T>()?;
+        let mut out = vec![T::zeroed(); to_usize(elements.end - elements.start)?];
+        self.read_range(elements, bytemuck::cast_slice_mut(&mut out))
+            .within(|| self.place())?;
+        T::swap_if_big_endian(&mut out);
+        Ok(out)
+    }
+
+    fn elements_of(&self, rows: Range<u64>) -> Result<Range<u64>> {
+        let (n_rows, columns) = self.matrix_shape();
+        if rows.start > rows.end || rows.end > n_rows {
+            return Err(Error::invalid(format!("rows {rows:?} of {n_rows}")).within(self.place()));
+        }
+        Ok(rows.start * columns..rows.end * columns)
+    }
+
+    /// Writes the bytes of `elements`, which lie in the tensor.
+    fn read_range(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+        let Some(width) = self.dtype().width().filter(|_| self.is_readable()) else {
+            return Err(Error::invalid(format!(
+                "its {} elements are kept in the skeleton, in the model file's own form",
+                self.dtype()
+            )));
+        };
+        let expected = (elements.end - elements.start) * width as u64;
+        if out.len() as u64 != expected {
+            return Err(Error::invalid(format!(
+                "a buffer of {} bytes for {expected}",
+                out.len()
+            )));
+        }
+        let stored = self.n_stored();
+        let (from_store, repeated) = out.split_at_mut(to_usize(
+            elements.end.min(stored).saturating_sub(elements.start) * width as u64,
+        )?);
+        if !from_store.is_empty() {
+            self.read_stored(elements.start..elements.end.min(stored), from_store)?;
+        }
+        if !repeated.is_empty() {
+            let mut last = vec![0; width];
+            if stored > 0 {
+                self.read_stored(stored - 1..stored, &mut last)?;
+            }
+            repeated
+                .chunks_exact_mut(width)
+                .for_each(|element| element.copy_from_slice(&last));
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes of `elements`, which are stored.
+    fn read_stored(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+        match self.entry().source {
+            Source::Opaque => Ok(()),
+            Source::Skeleton(offset) => {
+                let start = offset + elements.start * self.width() as u64;
+                read_skeleton(self.file, self.index, start, out)
+            }
+            Source::Payload(_) => read_payload(&self.record()?, self.width(), elements, out),
+        }
+    }
+}
+
+/// Decodes the blocks that `elements` lie in, on several threads.
+fn read_payload(
+    record: &Record<'_>,
+    width: usize,
+    elements: Range<u64>,
+    mut out: &mut [u8],
+) -> Result<()> {
+    let mut pieces = Vec::new();
+    for block in record.blocks_of(elements.clone()) {
+        let all = record.elements(block);
+        let wanted = all.start.max(elements.start)..all.end.min(elements.end);
+        let (piece, rest) = out.split_at_mut(to_usize((wanted.end - wanted.start) * width as u64)?);
+        out = rest;
+        pieces.push((
+            block,
+            to_usize((wanted.start - all.start) * width as u64)?,
+            piece,
+        ));
+    }
+    with_word!(width, W => {
+        let tables = record.tables::<W>()?;
+        parallel::try_for_each(pieces, |(block, skip, piece)| {
+            let decoded = record.decode::<W>(block, &tables)?;
+            let n_bytes = decoded.n_bytes();
+            if piece.len() == n_bytes {
+                decoded.fill(piece);
+            } else {
+                let mut scratch = vec![0; n_bytes];
+                decoded.fill(&mut scratch);
+                piece.copy_from_slice(&scratch[skip..skip + piece.len()]);
+            }
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,184 @@
+//! Choosing encodings: numbers in, plans out; no byte of a tensor is touched here.
+//!
+//! Costs are computed from histograms: packed streams to the bit, compressed ones by their
+//! order-0 entropy. What an entropy can't see (a repeated pattern) is left to the encoder: plans
+//! come as a short list, nearest first, and the encoder keeps the one that is really smallest.
+//! All arithmetic is on integers, so that the same plan is made on every machine.
+
+mod entropy;
+
+use crate::sparse::{Form, GapStats, PositionPlan};
+use crate::values::ValuePlan;
+use entropy::entropy_bytes;
+
+/// Bytes of a stream's own head and tables, when it is compressed.
+const CODED_OVERHEAD: u64 = 40;
+
+/// Plans whose estimate is within a quarter of the best one's are worth trying.
+const SLACK_SHIFT: u32 = 2;
+
+/// Plans for a set of `count` of `n` positions, most promising first.
+///
+/// `by_rows` are the gaps chained row by row, where the set has rows.
+pub(crate) fn positions(
+    n: u32,
+    count: u32,
+    one_chain: &GapStats,
+    by_rows: Option<&GapStats>,
+    bitmap: &[u32; 256],
+) -> Vec<PositionPlan> {
+    let mut costs = vec![(
+        coded_or_packed(entropy_bytes(bitmap), u64::from(n).div_ceil(8)),
+        PositionPlan::Bitmap,
+    )];
+    for (stats, by_rows) in [(Some(one_chain), false), (by_rows, true)] {
+        if let Some(stats) = stats {
+            let form = |gap_bits| Form {
+                gap_bits,
+                filler: false,
+                by_rows,
+            };
+            let (packed, gap_bits) = narrowest(stats, u64::from(count));
+            let rows = row_count_cost(stats);
+            costs.push((rows + packed, PositionPlan::RelativeIndex(form(gap_bits))));
+            let coded = entropy_bytes(&stats.bytes) + CODED_OVERHEAD;
+            costs.push((rows + coded, PositionPlan::RelativeIndex(form(8))));
+        }
+    }
+    nearest(costs)
+}
+
+/// What the chooser has to know of the values of a block.
+pub(crate) struct ValueStats {
+    /// Number of entries.
+    pub(crate) count: u64,
+    /// Bytes of an entry.
+    pub(crate) width: u64,
+    /// Rotation that splits an element best: 1 for floats.
+    pub(crate) rotation: u8,
+    /// Bits of a code, if the payload has a codebook that holds all entries.
+    pub(crate) code_bits: Option<u32>,
+    /// Histograms of the byte planes after the rotation.
+    pub(crate) planes: Vec<[u32; 256]>,
+    /// Whether entries repeat often enough for whole patterns to be worth matching.
+    pub(crate) repetitive: bool,
+}
+
+/// Plans for the values of a block, most promising first.
+pub(crate) fn values(stats: &ValueStats) -> Vec<ValuePlan> {
+    let raw = stats.count * stats.width;
+    let planes: u64 = stats
+        .planes
+        .iter()
+        .map(|plane| coded_or_packed(entropy_bytes(plane), stats.count) + 1)
+        .sum();
+    let planes_plan = ValuePlan::Planes {
+        rotation: stats.rotation,
+    };
+    if let Some(bits) = stats.code_bits {
+        let codes = (stats.count * u64::from(bits)).div_ceil(8);
+        return nearest(vec![
+            (codes, ValuePlan::Codebook),
+            (planes, planes_plan),
+            (raw, ValuePlan::Raw),
+        ]);
+    }
+    if stats.width == 1 {
+        return vec![ValuePlan::Raw];
+    }
+    if stats.repetitive {
+        return vec![planes_plan, ValuePlan::Raw];
+    }
+    nearest(vec![(planes, planes_plan), (raw, ValuePlan::Raw)])
+}
+
+/// Cost of a stream that is kept packed where compressing it does not pay.
+fn coded_or_packed(entropy: u64, packed: u64) -> u64 {
+    (entropy + CODED_OVERHEAD).min(packed)
+}
+
+/// The gap width with the smallest packed size, and that size in bytes.
+fn narrowest(stats: &GapStats, count: u64) -> (u64, u32) {
+    (1u32..)
+        .zip(&stats.escapes[1..])
+        .map(|(bits, escapes)| (((count + escapes) * u64::from(bits)).div_ceil(8), bits))
+        .min()
+        .unwrap_or((u64::MAX, 8))
+}
+
+/// Bytes of the row counts, packed or coded.
+fn row_count_cost(stats: &GapStats) -> u64 {
+    let rows = stats.row_counts.len() as u64;
+    let packed = (rows * u64::from(stats.count_bits)).div_ceil(8);
+    let mut low = [0; 256];
+    let mut high = [0; 256];
+    for &count in &stats.row_counts {
+        low[(count & 0xff) as usize] += 1;
+        high[(count >> 8 & 0xff) as usize] += 1;
+    }
+    coded_or_packed(entropy_bytes(&low) + entropy_bytes(&high), packed)
+}
+
+/// Plans in the order of their cost, without those far above the best.
+fn nearest<P>(mut costs: Vec<(u64, P)>) -> Vec<P> {
+    costs.sort_by_key(|(cost, _)| *cost);
+    let best = costs.first().map_or(0, |(cost, _)| *cost);
+    let limit = best + (best >> SLACK_SHIFT) + CODED_OVERHEAD;
+    costs
+        .into_iter()
+        .take_while(|(cost, _)| *cost <= limit)
+        .map(|(_, plan)| plan)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sparse::bitmap_histogram;
+
+    fn plans(n: u32, step: usize) -> Vec<PositionPlan> {
+        let members: Vec<u32> = (0..n)
+            .filter(|i| i.wrapping_mul(2_654_435_761) as usize % step == 0)
+            .collect();
+        let gaps = GapStats::new(&members, n, None);
+        positions(
+            n,
+            members.len() as u32,
+            &gaps,
+            None,
+            &bitmap_histogram(&members, n),
+        )
+    }
+
+    #[test]
+    fn thin_sets_are_gaps_and_thick_ones_bitmaps() {
+        assert!(matches!(
+            plans(100_000, 100)[0],
+            PositionPlan::RelativeIndex(_)
+        ));
+        assert!(!plans(100_000, 100).contains(&PositionPlan::Bitmap));
+        assert_eq!(plans(100_000, 2)[0], PositionPlan::Bitmap);
+    }
+
+    #[test]
+    fn the_gap_width_follows_the_density() {
+        // Geometric gaps. Escapes carry no value, so narrow gaps cost less than Han et al.'s fillers.
+        let width = |density_inverse| {
+            let mut state = 1u64;
+            let members: Vec<u32> = (0..200_000)
+                .filter(|_| {
+                    state = state
+                        .wrapping_mul(6364136223846793005)
+                        .wrapping_add(1442695040888963407);
+                    (state >> 33) % density_inverse == 0
+                })
+                .collect();
+            narrowest(
+                &GapStats::new(&members, 200_000, None),
+                members.len() as u64,
+            )
+            .1
+        };
+        assert_eq!((width(25), width(13), width(6)), (6, 5, 3));
+    }
+}

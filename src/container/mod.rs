@@ -1,0 +1,14 @@
+//! The container: header, sections, manifest, footer (spec §2 to §7). It holds files, payloads
+//! and tensors, and has never heard of TensorFlow.
+
+mod frame;
+mod head;
+mod index;
+mod manifest;
+mod name;
+mod writer;
+
+pub(crate) use frame::{FRAME_BYTES, decode_frame};
+pub(crate) use head::HEADER_BYTES;
+pub(crate) use index::{Index, SectionKind, Source, TensorRow};
+pub(crate) use writer::{TensorEntry, Writer};

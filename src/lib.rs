@@ -1,0 +1,81 @@
+//! Sparse storage for pruned TensorFlow models.
+//!
+//! Pruning sets most of a network's weights to zero, and yet its file stays as large as before. A
+//! `.tfz` file holds the model at the size that pruning promised, gives the model file back byte
+//! for byte, and can be mapped and read tensor by tensor inside an app.
+//!
+//! Data flows one way, and so do the imports of this crate's modules:
+//!
+//! ```text
+//! pack    model file -> tensors -> choose -> payloads (positions, values, streams) -> container
+//! read    container -> payloads -> dense / CSR / rows -> model file
+//! ```
+//!
+//! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`], or on bytes:
+//!
+//! ```
+//! # fn main() -> tfzip::Result<()> {
+//! use tfzip::{Archive, PackOptions};
+//!
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits-300-100.pb");
+//! let model = std::fs::read(path).expect("the example model");
+//! let (tfz, report) = tfzip::pack_slice(&model, "digits-300-100.pb", &PackOptions::default())?;
+//! assert!(report.archive_bytes < report.model_bytes / 8);
+//!
+//! let archive = Archive::new(tfz)?;
+//! let kernel = archive.tensor("fc1/kernel")?;
+//! assert_eq!(kernel.shape(), [64, 300]);
+//! let dense: Vec<f32> = kernel.to_vec()?; // or read_into(&mut [f32]), rows(3..5)
+//! let sparse = kernel.csr::<f32>()?; // indptr, indices, values
+//! assert_eq!(sparse.nnz() as u64, kernel.nnz());
+//! # assert_eq!(dense.iter().filter(|w| **w != 0.0).count(), sparse.nnz());
+//!
+//! let mut restored = Vec::new();
+//! archive.restore(0, &mut restored)?; // proves the SHA-256
+//! assert_eq!(restored, model);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The format is described in [`spec/FORMAT.md`](https://docs.rs/crate/tfzip/latest/source/spec/FORMAT.md).
+//! It is version 0, a draft. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
+//! Compression* (2015), with escapes instead of filler zeros; everything is compared as bit
+//! patterns, so that NaN, −0.0 and denormals come back as they were.
+//!
+//! No bytes of a file make this crate panic, hang, or reserve memory beyond its [`Limits`].
+
+#![deny(unsafe_code)]
+
+mod archive;
+mod choose;
+mod container;
+mod cursor;
+mod error;
+mod limits;
+mod mapped;
+pub mod model;
+mod output;
+mod pack;
+mod parallel;
+mod payload;
+mod progress;
+mod sparse;
+#[cfg(test)]
+mod spec_examples;
+mod stream;
+mod tensor;
+mod unpack;
+mod values;
+mod word;
+
+pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
+pub use error::{Error, ErrorKind, Result};
+pub use limits::Limits;
+pub use mapped::Mapped;
+pub use pack::{PackOptions, PackReport, pack_file, pack_slice};
+pub use progress::{Phase, Progress};
+pub use sparse::PositionKind;
+pub use stream::Coding;
+pub use tensor::{DType, Element, ElementClass};
+pub use unpack::{UnpackOptions, UnpackReport, unpack_file};
+pub use values::ValueKind;

@@ -1,0 +1,54 @@
+//! What a reader may spend on a file that nobody vouches for (spec §11).
+
+/// Limits of a reader, checked before memory is reserved.
+///
+/// The defaults suit a server that opens files from strangers: they admit every model that
+/// TensorFlow itself can load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the manifest once decoded. Default 256 MiB.
+    pub manifest_bytes: u64,
+    /// Rows of each of the manifest's tables of files, sections, payloads and tensors.
+    /// Default 2^20.
+    pub rows: u64,
+    /// Rows of the manifest's table of holes. Default 2^24.
+    pub holes: u64,
+    /// Dimensions of all tensors together. Default 2^24.
+    pub dims: u64,
+    /// Dimensions of a tensor. Default 254, as in TensorFlow.
+    pub rank: u64,
+    /// Bytes of a file's or tensor's name. Default 65,535.
+    pub name_bytes: u64,
+    /// Bytes of one tensor, decoded. Default 2^36.
+    pub tensor_bytes: u64,
+    /// Bytes of all restored files. Default 2^38.
+    pub total_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest_bytes: 256 << 20,
+            rows: 1 << 20,
+            holes: 1 << 24,
+            dims: 1 << 24,
+            rank: 254,
+            name_bytes: 65_535,
+            tensor_bytes: 1 << 36,
+            total_bytes: 1 << 38,
+        }
+    }
+}
+
+impl Limits {
+    /// Fails if `found` is above `limit`; `what` names both.
+    pub(crate) fn check(what: &str, found: u64, limit: u64) -> crate::Result<()> {
+        if found <= limit {
+            return Ok(());
+        }
+        Err(crate::Error::limit(format!(
+            "{what}: found {found}, the limit is {limit}"
+        )))
+    }
+}

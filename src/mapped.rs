@@ -1,0 +1,55 @@
+//! The memory map: the one place where a file's bytes are used without having been read.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::path::Path;
+
+/// A file in memory by `mmap`.
+#[derive(Debug)]
+pub struct Mapped(memmap2::Mmap);
+
+impl Mapped {
+    /// Maps the file at `path`.
+    ///
+    /// # Errors
+    /// `Io` if it can't be opened or mapped.
+    ///
+    /// # Safety
+    /// While the map lives, nobody may change the file or truncate it, in this process or in
+    /// another. A byte that changes under a reader is undefined behaviour; a page that was
+    /// truncated away ends the process with `SIGBUS`. tfzip itself never does that to a file: it
+    /// writes a new one and renames it, and a map of the old one stays whole.
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path)
+            .map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
+        // SAFETY: the caller promises that nobody changes or truncates the file.
+        unsafe { Self::of_file(&file, path) }
+    }
+
+    /// Maps a file for the length of one call of a whole-file operation.
+    ///
+    /// These operations are documented as mapping their input ([`crate::pack_file`],
+    /// [`crate::unpack_file`]), and are for files that nobody is writing, as is every packer's
+    /// input. What they produce is proven by its SHA-256, against a second pass over the input.
+    pub(crate) fn for_one_call(file: &File, path: &Path) -> Result<Self> {
+        // SAFETY: the documented condition of the operations that call this.
+        unsafe { Self::of_file(file, path) }
+    }
+
+    /// # Safety
+    /// As [`open`](Self::open).
+    unsafe fn of_file(file: &File, path: &Path) -> Result<Self> {
+        // SAFETY: the caller promises that nobody changes or truncates the file.
+        let map = unsafe { memmap2::Mmap::map(file) };
+        map.map(Self)
+            .map_err(|e| Error::io(format!("cannot map {}", path.display()), e))
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,131 @@
+//! A codebook: the few distinct patterns of a payload, and entries as codes (spec §8.2, §9.2).
+
+use crate::cursor::{Cursor, to_usize};
+use crate::error::{Error, Result};
+use crate::stream::{self, Coding};
+use crate::word::Word;
+use std::collections::BTreeSet;
+
+/// Most patterns that a codebook holds.
+pub(crate) const MAX_CODES: usize = 256;
+
+/// Patterns in strictly ascending order; a code is an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Codebook<W>(Vec<W>);
+
+impl<W: Word> Codebook<W> {
+    /// The codebook of all patterns in `entries`; `None` if there are none or too many.
+    #[cfg(test)]
+    pub(crate) fn of(entries: impl IntoIterator<Item = W>) -> Option<Self> {
+        let mut patterns = BTreeSet::new();
+        for entry in entries {
+            if patterns.insert(entry) && patterns.len() > MAX_CODES {
+                return None;
+            }
+        }
+        Self::from_patterns(patterns)
+    }
+
+    /// The codebook of these patterns; `None` if there are none or too many.
+    pub(crate) fn from_patterns(patterns: BTreeSet<W>) -> Option<Self> {
+        (1..=MAX_CODES)
+            .contains(&patterns.len())
+            .then(|| Self(patterns.into_iter().collect()))
+    }
+
+    /// Number of patterns, 1 to [`MAX_CODES`].
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends the table (spec §8.2).
+    pub(crate) fn write_table(&self, out: &mut Vec<u8>) {
+        out.push((self.0.len() - 1) as u8);
+        out.extend_from_slice(&super::to_le_bytes(&self.0));
+    }
+
+    /// Reads the table.
+    pub(crate) fn read_table(cursor: &mut Cursor<'_>) -> Result<Self> {
+        let length = usize::from(cursor.u8()?) + 1;
+        let patterns: Vec<W> = cursor
+            .take(length * W::WIDTH)?
+            .chunks_exact(W::WIDTH)
+            .map(W::from_le)
+            .collect();
+        if !patterns.is_sorted_by(|a, b| a < b) {
+            return Err(Error::corrupt(
+                "the patterns of a codebook are not strictly ascending",
+            ));
+        }
+        Ok(Self(patterns))
+    }
+
+    /// Bits of a code.
+    pub(crate) fn code_bits(&self) -> u32 {
+        (usize::BITS - (self.0.len() - 1).leading_zeros()).max(1)
+    }
+
+    /// Appends the codes of `entries`; each of them is in the codebook.
+    pub(super) fn write(&self, out: &mut Vec<u8>, entries: &[W]) -> Result<()> {
+        let codes = entries
+            .iter()
+            .map(|entry| match self.0.binary_search(entry) {
+                Ok(code) => Ok(code as u32),
+                Err(_) => Err(Error::invalid(format!(
+                    "pattern {entry:?} is not in the codebook"
+                ))),
+            })
+            .collect::<Result<Vec<u32>>>()?;
+        stream::write_symbols(out, &codes, self.code_bits())
+    }
+
+    /// Reads `count` codes and looks them up.
+    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Vec<u8>, Coding)> {
+        let (codes, coding) = stream::read_symbols(cursor, count, self.code_bits())?;
+        let mut elements = vec![0; count * W::WIDTH];
+        for (&code, out) in codes.iter().zip(elements.chunks_exact_mut(W::WIDTH)) {
+            let pattern = self.0.get(to_usize(u64::from(code))?).ok_or_else(|| {
+                Error::corrupt(format!(
+                    "code {code} in a codebook of {} patterns",
+                    self.0.len()
+                ))
+            })?;
+            pattern.put_le(out);
+        }
+        Ok((elements, coding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_the_bits_that_it_needs() {
+        for (length, bits) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (256, 8)] {
+            assert_eq!(Codebook::of(0..length as u32).unwrap().code_bits(), bits);
+        }
+        assert!(Codebook::of(0..257u32).is_none());
+        assert!(Codebook::<u32>::of([]).is_none());
+    }
+
+    #[test]
+    fn tables_come_back_and_disorder_is_corrupt() {
+        let book = Codebook::of([5u16, 900, 7]).unwrap();
+        let mut out = Vec::new();
+        book.write_table(&mut out);
+        assert_eq!(out, [2, 5, 0, 7, 0, 0x84, 3]);
+        assert_eq!(Codebook::read_table(&mut Cursor::new(&out)).unwrap(), book);
+        assert!(Codebook::<u16>::read_table(&mut Cursor::new(&[1, 5, 0, 5, 0])).is_err());
+    }
+
+    #[test]
+    fn codes_past_the_table_are_corrupt() {
+        let book = Codebook::of([5u16, 900, 7]).unwrap();
+        assert!(book.read(&mut Cursor::new(&[0, 0b11]), 1).is_err());
+        assert_eq!(
+            book.read(&mut Cursor::new(&[0, 0b10]), 1).unwrap().0,
+            [0x84, 3]
+        );
+    }
+}

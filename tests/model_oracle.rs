@@ -1,0 +1,582 @@
+//! The tensors that `model::read` finds are those that prost finds: in random graphs, and in the
+//! real ones of `../shared/data`. prost knows the meaning but no offsets; the walk must agree with
+//! it on names, dtypes and shapes, and on every byte that it points at.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::large_enum_variant,
+    reason = "a test may panic, its values are arbitrary, and its messages are TensorFlow's"
+)]
+
+use proptest::prelude::*;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tfzip::model::{self, TensorData};
+use tfzip::{DType, ErrorKind};
+
+// TensorFlow's messages, as far as tensors can stand in them.
+
+#[derive(Clone, PartialEq, Message)]
+struct GraphDef {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<NodeDef>,
+    #[prost(message, optional, tag = "2")]
+    library: Option<FunctionDefLibrary>,
+    #[prost(int32, tag = "3")]
+    version: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NodeDef {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    op: String,
+    #[prost(string, repeated, tag = "3")]
+    input: Vec<String>,
+    #[prost(string, tag = "4")]
+    device: String,
+    #[prost(btree_map = "string, message", tag = "5")]
+    attr: Attrs,
+}
+
+type Attrs = BTreeMap<String, AttrValue>;
+
+#[derive(Clone, PartialEq, Message)]
+struct AttrValue {
+    #[prost(oneof = "Attr", tags = "1, 2, 3, 6, 8, 10")]
+    value: Option<Attr>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Attr {
+    #[prost(message, tag = "1")]
+    List(ListValue),
+    #[prost(bytes, tag = "2")]
+    S(Vec<u8>),
+    #[prost(int64, tag = "3")]
+    I(i64),
+    #[prost(int32, tag = "6")]
+    Type(i32),
+    #[prost(message, tag = "8")]
+    Tensor(TensorProto),
+    #[prost(message, tag = "10")]
+    Func(NameAttrList),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ListValue {
+    #[prost(int64, repeated, tag = "3")]
+    i: Vec<i64>,
+    #[prost(message, repeated, tag = "8")]
+    tensor: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "9")]
+    func: Vec<NameAttrList>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NameAttrList {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(btree_map = "string, message", tag = "2")]
+    attr: Attrs,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FunctionDefLibrary {
+    #[prost(message, repeated, tag = "1")]
+    function: Vec<FunctionDef>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FunctionDef {
+    #[prost(message, optional, tag = "1")]
+    signature: Option<OpDef>,
+    #[prost(message, repeated, tag = "3")]
+    node_def: Vec<NodeDef>,
+    #[prost(btree_map = "string, message", tag = "5")]
+    attr: Attrs,
+    #[prost(btree_map = "uint32, message", tag = "7")]
+    arg_attr: BTreeMap<u32, ArgAttrs>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ArgAttrs {
+    #[prost(btree_map = "string, message", tag = "1")]
+    attr: Attrs,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OpDef {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "4")]
+    attr: Vec<AttrDef>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttrDef {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "3")]
+    default_value: Option<AttrValue>,
+    #[prost(message, optional, tag = "7")]
+    allowed_values: Option<AttrValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorProto {
+    #[prost(int32, tag = "1")]
+    dtype: i32,
+    #[prost(message, optional, tag = "2")]
+    tensor_shape: Option<TensorShapeProto>,
+    #[prost(int32, tag = "3")]
+    version_number: i32,
+    #[prost(bytes, tag = "4")]
+    tensor_content: Vec<u8>,
+    #[prost(float, repeated, tag = "5")]
+    float_val: Vec<f32>,
+    #[prost(double, repeated, tag = "6")]
+    double_val: Vec<f64>,
+    #[prost(int32, repeated, tag = "7")]
+    int_val: Vec<i32>,
+    #[prost(bytes, repeated, tag = "8")]
+    string_val: Vec<Vec<u8>>,
+    #[prost(float, repeated, tag = "9")]
+    scomplex_val: Vec<f32>,
+    #[prost(int64, repeated, tag = "10")]
+    int64_val: Vec<i64>,
+    #[prost(bool, repeated, tag = "11")]
+    bool_val: Vec<bool>,
+    #[prost(double, repeated, tag = "12")]
+    dcomplex_val: Vec<f64>,
+    #[prost(int32, repeated, tag = "13")]
+    half_val: Vec<i32>,
+    #[prost(bytes, repeated, tag = "14")]
+    resource_handle_val: Vec<Vec<u8>>,
+    #[prost(bytes, repeated, tag = "15")]
+    variant_val: Vec<Vec<u8>>,
+    #[prost(uint32, repeated, tag = "16")]
+    uint32_val: Vec<u32>,
+    #[prost(uint64, repeated, tag = "17")]
+    uint64_val: Vec<u64>,
+    #[prost(bytes, tag = "18")]
+    float8_val: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorShapeProto {
+    #[prost(message, repeated, tag = "2")]
+    dim: Vec<Dim>,
+    #[prost(bool, tag = "3")]
+    unknown_rank: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dim {
+    #[prost(int64, tag = "1")]
+    size: i64,
+    #[prost(string, tag = "2")]
+    name: String,
+}
+
+/// A tensor as a test sees it: its raw bytes and the number of repeats, or `None` if opaque.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    name: String,
+    dtype: DType,
+    shape: Vec<u64>,
+    raw: Option<(Vec<u8>, u64)>,
+}
+
+/// What `model::read` finds, sorted; ranges must lie in the file, in order, and apart.
+fn found(file: &[u8]) -> Vec<Seen> {
+    let mut end = 0;
+    let mut seen: Vec<_> = model::read(file)
+        .unwrap()
+        .tensors
+        .into_iter()
+        .map(|tensor| Seen {
+            name: tensor.name,
+            dtype: tensor.dtype,
+            shape: tensor.shape,
+            raw: match tensor.data {
+                TensorData::Raw { range, repeats } => {
+                    assert!(end <= range.start);
+                    end = range.end;
+                    Some((file[range].to_vec(), repeats))
+                }
+                TensorData::Opaque => None,
+            },
+        })
+        .collect();
+    seen.sort();
+    seen
+}
+
+/// What a graph that prost has read should give, sorted.
+fn expected(graph: &GraphDef) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for node in &graph.node {
+        expect_node(&node.name, node, &mut seen);
+    }
+    for function in graph.library.iter().flat_map(|l| &l.function) {
+        let signature = function.signature.clone().unwrap_or_default();
+        let name = &signature.name;
+        for attr in &signature.attr {
+            let name = format!("{name}:{}", attr.name);
+            for value in [&attr.default_value, &attr.allowed_values]
+                .into_iter()
+                .flatten()
+            {
+                expect_value(&name, &name, value, &mut seen);
+            }
+        }
+        for node in &function.node_def {
+            expect_node(&format!("{name}/{}", node.name), node, &mut seen);
+        }
+        expect_attrs(name, &function.attr, &mut seen);
+        for (i, arg) in &function.arg_attr {
+            expect_attrs(&format!("{name}:arg[{i}]"), &arg.attr, &mut seen);
+        }
+    }
+    seen.sort();
+    seen
+}
+
+fn expect_node(name: &str, node: &NodeDef, seen: &mut Vec<Seen>) {
+    for (key, value) in &node.attr {
+        let long = format!("{name}:{key}");
+        let tensor_name = if key == "value" { name } else { &long };
+        expect_value(&long, tensor_name, value, seen);
+    }
+}
+
+fn expect_attrs(owner: &str, attrs: &Attrs, seen: &mut Vec<Seen>) {
+    for (key, value) in attrs {
+        let name = format!("{owner}:{key}");
+        expect_value(&name, &name, value, seen);
+    }
+}
+
+fn expect_value(name: &str, tensor_name: &str, value: &AttrValue, seen: &mut Vec<Seen>) {
+    match &value.value {
+        Some(Attr::Tensor(tensor)) => seen.extend(expect_tensor(tensor_name, tensor)),
+        Some(Attr::Func(function)) => expect_attrs(name, &function.attr, seen),
+        Some(Attr::List(list)) => {
+            for (i, tensor) in list.tensor.iter().enumerate() {
+                seen.extend(expect_tensor(&format!("{name}[{i}]"), tensor));
+            }
+            for (i, function) in list.func.iter().enumerate() {
+                expect_attrs(&format!("{name}[{i}]"), &function.attr, seen);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn expect_tensor(name: &str, tensor: &TensorProto) -> Option<Seen> {
+    let dtype = DType::from_id(u32::try_from(tensor.dtype).ok()?)?;
+    let shape = tensor.tensor_shape.clone().unwrap_or_default();
+    if shape.unknown_rank {
+        return None;
+    }
+    let shape: Vec<u64> = shape
+        .dim
+        .iter()
+        .map(|d| u64::try_from(d.size).ok())
+        .collect::<Option<_>>()?;
+    Some(Seen {
+        name: name.to_owned(),
+        dtype,
+        raw: expect_raw(tensor, dtype, shape.iter().product()),
+        shape,
+    })
+}
+
+fn expect_raw(t: &TensorProto, dtype: DType, elements: u64) -> Option<(Vec<u8>, u64)> {
+    let width = dtype.width()?;
+    let floats = |v: &[f32]| -> Vec<u8> { v.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let doubles = |v: &[f64]| -> Vec<u8> { v.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let is_float8 = dtype.name().starts_with("float8");
+    let mut forms = vec![
+        (true, t.tensor_content.clone()),
+        (dtype == DType::Float32, floats(&t.float_val)),
+        (dtype == DType::Float64, doubles(&t.double_val)),
+        (dtype == DType::Complex64, floats(&t.scomplex_val)),
+        (dtype == DType::Complex128, doubles(&t.dcomplex_val)),
+        (is_float8, t.float8_val.clone()),
+    ];
+    forms.retain(|(_, bytes)| !bytes.is_empty());
+    let others = t.int_val.len()
+        + t.string_val.len()
+        + t.int64_val.len()
+        + t.bool_val.len()
+        + t.half_val.len()
+        + t.resource_handle_val.len()
+        + t.variant_val.len()
+        + t.uint32_val.len()
+        + t.uint64_val.len();
+    match (forms.as_slice(), others) {
+        ([], 0) => Some((vec![], elements)),
+        ([(true, bytes)], 0) if bytes.len() % width == 0 => {
+            let repeats = elements.checked_sub((bytes.len() / width) as u64)?;
+            let whole = t.tensor_content.is_empty() || repeats == 0;
+            whole.then(|| (bytes.clone(), repeats))
+        }
+        _ => None,
+    }
+}
+
+/// A tensor with values in the form that is its dtype's, in a wrong one, in two, or in none.
+fn tensors() -> impl Strategy<Value = TensorProto> {
+    let dtype = prop_oneof![
+        8 => prop::sample::select(vec![1, 2, 8, 18, 19, 24, 25, 26, 27, 28]),
+        4 => 0..=34,
+        1 => Just(101),
+    ];
+    let size = prop_oneof![12 => 0..5i64, 1 => Just(-1)];
+    let form = prop_oneof![4 => Just(4u32), 8 => Just(0), 3 => 5..=18u32, 1 => Just(99)];
+    let parts = (
+        dtype,
+        prop::collection::vec((size, "[a-z]?"), 0..4),
+        prop::bool::weighted(0.05),
+        prop::bool::weighted(0.1),
+        prop::collection::vec(form, 1..3),
+        prop::collection::vec(any::<u8>(), 16 * 64),
+        0..3usize,
+        prop::sample::select(vec![0, 1, 3, 8, 64, 65]),
+    );
+    parts.prop_map(
+        |(dtype, dims, unknown_rank, no_shape, forms, bytes, off, count)| {
+            let elements: i64 = dims.iter().map(|(size, _)| size).product();
+            let elements = usize::try_from(elements).unwrap_or(1);
+            let mut t = TensorProto {
+                dtype,
+                tensor_shape: (!no_shape).then(|| TensorShapeProto {
+                    dim: dims
+                        .into_iter()
+                        .map(|(size, name)| Dim { size, name })
+                        .collect(),
+                    unknown_rank,
+                }),
+                ..TensorProto::default()
+            };
+            let width = DType::from_id(dtype.unsigned_abs())
+                .and_then(DType::width)
+                .unwrap_or(1);
+            let count = count.min(elements + off);
+            for form in forms {
+                let form = match (form, dtype) {
+                    (0, 1) => 5,
+                    (0, 2) => 6,
+                    (0, 8) => 9,
+                    (0, 18) => 12,
+                    (0, 24..=28) => 18,
+                    (form, _) => form,
+                };
+                fill(&mut t, form, count, elements * width + off / 2, &bytes);
+            }
+            t
+        },
+    )
+}
+
+/// Puts `count` elements, or `content_len` bytes of content, into field number `form`.
+fn fill(t: &mut TensorProto, form: u32, count: usize, content_len: usize, bytes: &[u8]) {
+    let count = count.min(64);
+    let words = || {
+        bytes
+            .chunks_exact(8)
+            .map(|c| u64::from_le_bytes(c.try_into().unwrap()))
+    };
+    let floats = || {
+        bytes
+            .chunks_exact(4)
+            .map(|c| f32::from_le_bytes(c.try_into().unwrap()))
+    };
+    match form {
+        4 => t.tensor_content = bytes[..content_len.min(bytes.len())].to_vec(),
+        5 => t.float_val = floats().take(count).collect(),
+        6 => t.double_val = words().map(f64::from_bits).take(count).collect(),
+        7 => t.int_val = words().map(|w| w as i32).take(count).collect(),
+        8 => t.string_val = vec![bytes[..2].to_vec(); count],
+        9 => t.scomplex_val = floats().take(2 * count + count / 64).collect(),
+        10 => t.int64_val = words().map(|w| w as i64).take(count).collect(),
+        11 => t.bool_val = words().map(|w| w & 1 == 1).take(count).collect(),
+        12 => t.dcomplex_val = words().map(f64::from_bits).take(2 * count).collect(),
+        13 => t.half_val = words().map(|w| (w & 0xffff) as i32).take(count).collect(),
+        14 => t.resource_handle_val = vec![Vec::new(); count],
+        15 => t.variant_val = vec![Vec::new(); count],
+        16 => t.uint32_val = words().map(|w| w as u32).take(count).collect(),
+        17 => t.uint64_val = words().take(count).collect(),
+        18 => t.float8_val = bytes[..count].to_vec(),
+        _ => t.version_number = 7,
+    }
+}
+
+fn attr_values() -> impl Strategy<Value = AttrValue> {
+    let leaf = prop_oneof![
+        8 => tensors().prop_map(Attr::Tensor),
+        1 => any::<i64>().prop_map(Attr::I),
+        1 => prop::collection::vec(any::<u8>(), 0..9).prop_map(Attr::S),
+        1 => (1..34).prop_map(Attr::Type),
+    ]
+    .prop_map(|value| AttrValue { value: Some(value) });
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        let function = ("[a-z]{0,3}", attrs_of(inner))
+            .prop_map(|(name, attr)| NameAttrList { name, attr })
+            .boxed();
+        let list = (
+            prop::collection::vec(any::<i64>(), 0..3),
+            prop::collection::vec(tensors(), 0..3),
+            prop::collection::vec(function.clone(), 0..3),
+        );
+        prop_oneof![
+            function.prop_map(Attr::Func),
+            list.prop_map(|(i, tensor, func)| Attr::List(ListValue { i, tensor, func })),
+        ]
+        .prop_map(|value| AttrValue { value: Some(value) })
+    })
+}
+
+fn attrs_of(values: impl Strategy<Value = AttrValue>) -> impl Strategy<Value = Attrs> {
+    prop::collection::btree_map("value|[a-z_]{1,3}", values, 0..3)
+}
+
+fn nodes() -> impl Strategy<Value = NodeDef> {
+    (
+        "[a-z][a-z/_0-9]{0,9}",
+        "[A-Z][a-z]{1,5}",
+        attrs_of(attr_values()),
+    )
+        .prop_map(|(name, op, attr)| NodeDef {
+            name,
+            op,
+            input: vec!["^x".to_owned(), "y:1".to_owned()],
+            device: "/cpu:0".to_owned(),
+            attr,
+        })
+}
+
+fn functions() -> impl Strategy<Value = FunctionDef> {
+    let value = || prop::option::of(attr_values());
+    let attr_defs = ("[a-z]{0,3}", value(), value()).prop_map(|(name, default, allowed)| AttrDef {
+        name,
+        default_value: default,
+        allowed_values: allowed,
+    });
+    (
+        "[a-z]{0,5}",
+        prop::collection::vec(attr_defs, 0..3),
+        prop::collection::vec(nodes(), 0..3),
+        attrs_of(attr_values()),
+        prop::collection::btree_map(any::<u32>(), attrs_of(attr_values()), 0..2),
+    )
+        .prop_map(|(name, attr_defs, node_def, attr, args)| FunctionDef {
+            signature: Some(OpDef {
+                name,
+                attr: attr_defs,
+            }),
+            node_def,
+            attr,
+            arg_attr: args
+                .into_iter()
+                .map(|(i, attr)| (i, ArgAttrs { attr }))
+                .collect(),
+        })
+}
+
+proptest! {
+    #[test]
+    fn random_graphs_give_back_their_tensors(
+        node in prop::collection::vec(nodes(), 1..5),
+        function in prop::collection::vec(functions(), 0..3),
+    ) {
+        let library = Some(FunctionDefLibrary { function });
+        let graph = GraphDef { node, library, version: 21 };
+        let file = graph.encode_to_vec();
+        prop_assert_eq!(found(&file), expected(&graph));
+    }
+}
+
+/// The files below folders of `../shared/data`; `None`, with a word on stderr, where it is missing.
+fn shared_files(folders: &[&str]) -> Option<Vec<PathBuf>> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if !data.is_dir() {
+        eprintln!("skipped: there is no {}", data.display());
+        return None;
+    }
+    let mut open: Vec<_> = folders.iter().map(|f| data.join(f)).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    assert!(!files.is_empty());
+    Some(files)
+}
+
+#[test]
+fn real_graphs_give_what_prost_sees() {
+    let Some(files) = shared_files(&["pruned", "dense", "graphdef"]) else {
+        return;
+    };
+    for path in files {
+        let file = fs::read(&path).unwrap();
+        let graph = GraphDef::decode(file.as_slice()).unwrap();
+        let (found, expected) = (found(&file), expected(&graph));
+        assert_eq!(found.len(), expected.len(), "{}", path.display());
+        for (found, expected) in found.iter().zip(&expected) {
+            let place = format!("{}: {}", path.display(), expected.name);
+            assert!(found == expected, "{place}");
+        }
+    }
+}
+
+#[test]
+fn real_files_of_other_kinds_are_refused_with_a_reason() {
+    let folders = [
+        "checkpoint",
+        "saved_model",
+        "tflite",
+        "keras",
+        "bad",
+        "mnist",
+    ];
+    let Some(files) = shared_files(&folders) else {
+        return;
+    };
+    let is_v1 = |part: &OsStr| part.to_string_lossy().starts_with("v1-");
+    for path in files {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let e = model::read(&fs::read(&path).unwrap()).unwrap_err();
+        let place = format!("{}: {e}", path.display());
+        assert_eq!(e.kind(), ErrorKind::Model, "{place}");
+        assert!(e.to_string().starts_with("not a GraphDef: "), "{place}");
+        assert_eq!(e.to_string().lines().count(), 1, "{place}");
+
+        let reason = match name {
+            "saved_model.pb" => "SavedModel",
+            "corrupt-export.meta" => "text conversion",
+            _ if name.ends_with(".meta") => "MetaGraphDef",
+            _ if name.ends_with(".index") || path.iter().any(is_v1) => "checkpoint",
+            _ if name.ends_with(".tflite") => "TFLite",
+            _ if name.ends_with(".h5") => "HDF5",
+            _ if name.ends_with(".keras") => "zip",
+            _ if name.ends_with(".gz") => "gzip",
+            _ => "offset",
+        };
+        assert!(e.to_string().contains(reason), "{place}");
+    }
+}

@@ -1,0 +1,1744 @@
+#!/usr/bin/env python3
+"""Writes the conformance vectors of the .tfz format, spec/vectors/v0/.
+
+    make_vectors.py DIR
+
+The writer in here validates nothing, so that it can tell lies; what a vector must decode to is
+written beside it by hand and never computed by a reader.
+
+A vector that exists is never written again: zstd may write other bytes with its next version, and
+a vector is worth the more the older it is. A new case gets a new name, and a case that stands here
+is not edited. Only README.md, the table of all vectors, is written each time. zstd frames are put
+together by hand out of raw and repeated blocks, except where a vector is about a compressed one.
+"""
+
+import hashlib
+import json
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import zstandard
+
+# --- Pieces -----------------------------------------------------------------------------------
+
+
+def u8(value):
+    return bytes([value])
+
+
+def u32(value):
+    return struct.pack("<I", value)
+
+
+def u64(value):
+    return struct.pack("<Q", value)
+
+
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out + u8(value))
+
+
+def crc(body, lie=0):
+    return body + u32(zlib.crc32(body) ^ lie)
+
+
+def frame(data, content_size=None, magic=b"\x28\xb5\x2f\xfd"):
+    """A zstd frame of raw and repeated blocks (RFC 8878), in one segment."""
+    size = len(data) if content_size is None else content_size
+    if size < 256:
+        header = b"\x20" + u8(size)
+    elif size < 1 << 32:
+        header = b"\xa0" + u32(size)
+    else:
+        header = b"\xe0" + u64(size)
+    return magic + header + frame_blocks(data)
+
+
+def frame_without_size(data):
+    """The same with a window of 1 KiB and no content size."""
+    return b"\x28\xb5\x2f\xfd\x00\x00" + frame_blocks(data)
+
+
+def frame_blocks(data):
+    blocks, at, raw = [], 0, 0
+    while at < len(data):
+        rest = data[at:]
+        run = len(rest) - len(rest.lstrip(rest[:1]))
+        if run < 8:
+            at += run
+            continue
+        if raw < at:
+            blocks.append((0, at - raw, data[raw:at]))
+        while run:
+            part = min(run, 1 << 17)
+            blocks.append((1, part, data[at : at + 1]))
+            at, run = at + part, run - part
+        raw = at
+    if raw < at or not blocks:
+        blocks.append((0, at - raw, data[raw:]))
+    out = b""
+    for i, (kind, size, content) in enumerate(blocks):
+        last = i == len(blocks) - 1
+        out += struct.pack("<I", last | kind << 1 | size << 3)[:3] + content
+    return out
+
+
+def skippable(content):
+    return u32(0x184D2A53) + u32(len(content)) + content
+
+
+def packed(symbols, bits=8):
+    word = sum(symbol << i * bits for i, symbol in enumerate(symbols))
+    return b"\0" + word.to_bytes(-(-len(symbols) * bits // 8), "little") if symbols else b""
+
+
+def zipped(symbols, bits=8):
+    planes = b"".join(bytes(s >> 8 * i & 255 for s in symbols) for i in range(-(-bits // 8)))
+    return zipped_frame(frame(planes))
+
+
+def zipped_frame(data):
+    return b"\1" + varint(len(data)) + data
+
+
+NONE, ALL = b"\0", b"\1"
+
+
+def bitmap(n, members, stream=packed):
+    bits = bytearray(-(-n // 8))
+    for i in members:
+        bits[i // 8] |= 1 << i % 8
+    return b"\2" + stream(bytes(bits))
+
+
+FILLER, BY_ROWS = 0x20, 0x40
+
+
+def relative(gap_bits, symbols, flags=0, rows=b"", stream=packed, count=None):
+    count = len(symbols) if count is None else count
+    return b"\3" + u8(gap_bits | flags) + varint(count) + rows + stream(symbols, gap_bits)
+
+
+def raw(data, stream=packed):
+    return b"\0" + stream(data)
+
+
+def planes(data, width, r, stream=packed):
+    bits = 8 * width
+    words = [int.from_bytes(data[i : i + width], "little") for i in range(0, len(data), width)]
+    words = [(x << r | x >> bits - r) & (1 << bits) - 1 for x in words]
+    big = [word.to_bytes(width, "big") for word in words]
+    return b"\1" + u8(r) + b"".join(stream(bytes(b[j] for b in big)) for j in range(width))
+
+
+def codes(symbols, bits, stream=packed):
+    return b"\2" + stream(symbols, bits)
+
+
+def block(entries, alternates=NONE, values=b"", more=b""):
+    return crc(entries + alternates + values + more)
+
+
+def tables(background=None, codebook=None, flags=None, more=b""):
+    body = b""
+    if background is not None:
+        body += background
+    if codebook is not None:
+        body += u8(len(codebook) - 1) + b"".join(codebook)
+    if flags is None:
+        flags = (background is not None) | (codebook is not None) << 1
+    return crc(u8(flags) + body + more)
+
+
+def directory(rows):
+    return crc(b"".join(u64(element) + u64(byte) for element, byte in rows))
+
+
+class P:
+    """A payload. `blocks`: [(elements, bytes), ...]; `dense`: what it must decode to."""
+
+    def __init__(self, width, dense, blocks, columns=None, table=b"", directory_=None, n=None):
+        self.width, self.dense = width, dense
+        self.n = len(dense) // width if n is None else n
+        blocks = blocks if isinstance(blocks, list) else [(self.n, blocks)]
+        self.columns = columns or self.n
+        self.table_bytes, self.blocks = len(table), len(blocks)
+        body, ends, elements = b"", [], 0
+        for size, data in blocks:
+            body += data
+            elements += size
+            ends.append((elements, len(body)))
+        if directory_ is None:
+            directory_ = directory(ends[:-1]) if len(blocks) > 1 else b""
+        self.record = table + body + directory_
+
+
+# --- The file ---------------------------------------------------------------------------------
+
+FIELDS = (
+    "file_name file_bytes file_sha256 file_source_sha256 file_holes hole_gap hole_payload"
+    " section_kind section_bytes section_align section_payloads payload_width payload_elements"
+    " payload_columns payload_stored_bytes payload_table_bytes payload_blocks tensor_name"
+    " tensor_file tensor_dtype tensor_rank tensor_dim tensor_source tensor_at tensor_repeats"
+    " tensor_nnz"
+).split()
+DTYPES = (
+    "float32 float64 int32 uint8 int16 int8 string complex64 int64 bool qint8 quint8 qint32"
+    " bfloat16 qint16 quint16 uint16 complex128 float16 resource variant uint32 uint64"
+    " float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e4m3b11fnuz float8_e5m2fnuz int4 uint4"
+    " int2 uint2 float4_e2m1fn"
+).split()
+SOURCES = ("opaque", "payload", "skeleton")
+UINT = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
+
+
+def message_field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def encode_manifest(m):
+    out = b""
+    for number, name in enumerate(FIELDS, 1):
+        column = m[name]
+        if name.endswith("_name"):
+            for value in column:
+                value = value if isinstance(value, bytes) else value.encode()
+                out += message_field(number, value)
+        elif name.endswith("sha256"):
+            out += message_field(number, column) if column else b""
+        elif column:
+            out += message_field(number, b"".join(map(varint, column)))
+    return out
+
+
+def T(name, dtype, shape, data, source, at=0, repeats=0, nnz=0, file=0):
+    """A tensor; `data` is what it must decode to, or None."""
+    row = {"name": name, "file": file, "dtype": dtype, "shape": list(shape), "nnz": nnz}
+    row |= {"source": source, "bytes": None if data is None else data.hex()}
+    return row, at, repeats
+
+
+def header(version=0, reserved=0, features=0, lie=0, magic=b"\x89TFZ\r\n\x1a\n"):
+    return crc(magic + struct.pack("<HHQ", version, reserved, features), lie)
+
+
+def footer(stored_bytes, manifest_bytes, manifest_crc, coding, lie=0, magic=b"ZFT\x89"):
+    return (
+        crc(struct.pack("<QQII", stored_bytes, manifest_bytes, manifest_crc, coding), lie) + magic
+    )
+
+
+def finish(body, decoded, coding=0, stored=None, header_=None, footer_=None):
+    """Header, sections, manifest and footer."""
+    stored = (frame(decoded) if coding == 1 else decoded) if stored is None else stored
+    tail = {"stored_bytes": len(stored), "manifest_bytes": len(decoded)}
+    tail |= {"manifest_crc": zlib.crc32(stored), "coding": coding} | (footer_ or {})
+    return header(**header_ or {}) + body + stored + footer(**tail)
+
+
+def archive(
+    files, payloads=(), tensors=(), sections=None, frames=None, edit=None, edit_bytes=None,
+    source_sha256=b"", pad=b"\0", **how
+):  # fmt: skip
+    """A .tfz file and what is expected of it. `files`: [(name, [bytes or payload index, ...])];
+    `sections`: [(kind, bytes, align, payloads)]; `edit` changes the manifest, a dict."""
+    m = {name: [] for name in FIELDS}
+    m["file_source_sha256"] = source_sha256
+    skeleton, expected, sha256 = b"", [], b""
+    for name, segments in files:
+        restored, gap, holes = b"", 0, 0
+        for segment in segments:
+            if isinstance(segment, bytes):
+                skeleton += segment
+                restored += segment
+                gap += len(segment)
+            else:
+                m["hole_gap"].append(gap)
+                m["hole_payload"].append(segment)
+                restored += payloads[segment].dense
+                gap, holes = 0, holes + 1
+        m["file_name"].append(name)
+        m["file_bytes"].append(len(restored))
+        m["file_holes"].append(holes)
+        sha256 += hashlib.sha256(restored).digest()
+        expected.append((name, restored))
+    m["file_sha256"] = sha256
+    for p in payloads:
+        for name, value in zip(
+            FIELDS[11:17],
+            (p.width, p.n, p.columns, len(p.record), p.table_bytes, p.blocks),
+        ):
+            m[name].append(value)
+    for row, at, repeats in tensors:
+        m["tensor_name"].append(row["name"])
+        m["tensor_file"].append(row["file"])
+        dtype = row["dtype"]
+        m["tensor_dtype"].append(dtype if isinstance(dtype, int) else DTYPES.index(dtype) + 1)
+        m["tensor_rank"].append(len(row["shape"]))
+        m["tensor_dim"] += row["shape"]
+        source = row["source"]
+        m["tensor_source"].append(source if isinstance(source, int) else SOURCES.index(source))
+        m["tensor_at"].append(at)
+        m["tensor_repeats"].append(repeats)
+        m["tensor_nnz"].append(row["nnz"])
+    if sections is None:
+        if frames is None:
+            cuts = range(0, len(skeleton), 1 << 20)
+            frames = [crc(skeleton[i : i + (1 << 20)]) for i in cuts]
+        sections = [(1, data, 0, 0) for data in frames]
+        if payloads:
+            sections.append((2, b"".join(p.record for p in payloads), 0, len(payloads)))
+    body = b""
+    for kind, data, align, count in sections:
+        body += pad * (-(len(body) + 24) % (1 << align)) + data
+        m["section_kind"].append(kind)
+        m["section_bytes"].append(len(data))
+        m["section_align"].append(align)
+        m["section_payloads"].append(count)
+    if edit:
+        edit(m)
+    decoded = encode_manifest(m)
+    if edit_bytes:
+        decoded = edit_bytes(decoded)
+    return finish(body, decoded, **how), expected, [row for row, _, _ in tensors]
+
+
+def one(width, dense, blocks, columns=None, table=b"", dtype=None, nnz=None, **how):
+    """A file that is one hole, with a tensor over it."""
+    payload = P(
+        width, dense, blocks, columns, table, how.pop("directory", None), how.pop("n", None)
+    )
+    elements = [dense[i : i + width] for i in range(0, len(dense), width)]
+    nnz = sum(any(e) for e in elements) if nnz is None else nnz
+    shape = [payload.n // payload.columns, payload.columns]
+    tensor = T("t", dtype or UINT[width], shape, dense, "payload", 0, 0, nnz)
+    return archive([("m", [0])], [payload], [tensor], **how)
+
+
+def f32(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def setter(**columns):
+    def edit(m):
+        for name, value in columns.items():
+            m[name] = value
+
+    return edit
+
+
+# --- The cases --------------------------------------------------------------------------------
+
+CASES = []  # (file name, kind, level, rule, archive)
+
+
+def case(name, kind, level, rule, made):
+    made = (made, None, None) if isinstance(made, bytes) else made
+    CASES.append((name + ".tfz", kind, level, rule, made))
+
+
+def good(name, rule, made):
+    case("good-" + name, "good", "-", rule, made)
+
+
+def bad(name, level, rule, made, kind="corrupt"):
+    case("bad-" + name, kind, level, rule, made)
+
+
+def unsupported(name, level, rule, made):
+    case("unsupported-" + name, "unsupported", level, rule, made)
+
+
+def good_files():
+    good("empty-file", "§2, §4: a file of no bytes, so no section", archive([("m", [])]))
+    tensor = T("t", "uint8", [3], b"ell", "skeleton", 1, nnz=3)
+    hello = ("m", [b"hello"])
+    good(
+        "skeleton-stored",
+        "§6.2: a body as long as the frame is the frame",
+        archive([hello], (), [tensor]),
+    )
+    zeros = bytes(300) + b"end"
+    good(
+        "skeleton-zstd",
+        "§6.2: a shorter body is a zstd frame",
+        archive([("m", [zeros])], frames=[crc(frame(zeros))]),
+    )
+    zeros = bytes(1 << 20)
+    tensor = T("t", "uint32", [1], b"\0\0en", "skeleton", (1 << 20) - 2, nnz=1)
+    made = archive([("m", [zeros + b"end"])], (), [tensor], frames=[crc(frame(zeros)), crc(b"end")])
+    good("skeleton-two-frames", "§6.2: two frames; a tensor over both", made)
+    p = P(1, b"\1\2", block(ALL, NONE, raw(b"\1\2")))
+    made = archive([("m", [b"a", 0])], [p], sections=[(2, p.record, 0, 1), (1, crc(b"a"), 0, 0)])
+    good("sections-payloads-first", "§4: sections stand in any order", made)
+    q = P(1, b"\3", block(ALL, NONE, raw(b"\3")))
+    sections = [(1, crc(b"ab"), 2, 0), (2, p.record, 6, 1), (2, q.record, 4, 1)]
+    made = archive([("m", [b"a", 0, b"b", 1])], [p, q], sections=sections)
+    good("sections-aligned", "§4: zero padding before aligned sections", made)
+    sections = [(1, crc(b"ab"), 12, 0)]
+    good(
+        "sections-align-12",
+        "§4: the largest alignment",
+        archive([("m", [b"ab"])], sections=sections),
+    )
+    made = archive([("m", [0, b"a", 1])], [p, q])
+    good("section-two-payloads", "§4: several payload records in one section", made)
+    tensors = [
+        T("x", "uint8", [2], b"\1\2", "payload", 0, nnz=2),
+        T("y", "int8", [1, 2], b"\1\2", "payload", 0, nnz=2),
+    ]
+    made = archive([("m", [b"a", 0, b"b", 0, 1, 0])], [p, q], tensors)
+    good("payload-shared", "§6.1: several holes name one payload", made)
+    made = archive([("a/m", [b"x", 0, b"y"]), ("a/n", [b"z", 0, 1]), ("b", [])], [p, q])
+    good("three-files", "§6.1: skeletons and holes of several files, one of them empty", made)
+    names = [
+        "a b",
+        ".hidden",
+        "...x",
+        "con-1/com10/lpt",
+        "x.con",
+        "CONIN$",
+        "ä/Ω",
+        "~",
+        "a b.c",
+        "a c",
+        "x" * 200,
+    ]
+    made = archive([(name, [name.encode()[:1]]) for name in names])
+    good("names", "§6.1: names that are allowed", made)
+    made = archive([hello], source_sha256=bytes(range(32)))
+    good("source-sha256", "§6.3: the hash from before a pass is informative", made)
+
+
+def good_manifests():
+    hello = [("m", [b"hello"])]
+    tensor = [T("t", "uint8", [3], b"ell", "skeleton", 1, nnz=3)]
+    good("manifest-zstd", "§5.1: manifest coding 1", archive(hello, (), tensor, coding=1))
+    made = archive(hello, (), tensor)
+    stored = zstandard.ZstdCompressor(level=19).compress(made[0][24 + 9 : -32])
+    decoded = made[0][24 + 9 : -32]
+    made = (finish(crc(b"hello"), decoded, 1, stored), *made[1:])
+    good("manifest-zstd-compressed", "§5.1: manifest coding 1, a compressed block", made)
+    unknown = (
+        varint(100 << 3) + varint(7) + varint(101 << 3 | 1) + u64(7) + message_field(102, b"?")
+    )
+    unknown += varint(103 << 3 | 5) + u32(7) + message_field(536870911, b"")
+    made = archive(hello, (), tensor, edit_bytes=lambda b: unknown + b + unknown)
+    good("manifest-unknown-fields", "§5.2: unknown fields of each wire type are ignored", made)
+    split = varint(8 << 3) + varint(1)  # section_kind, not packed
+
+    def unpack_kind(b):
+        was = message_field(8, b"\1")
+        assert b.count(was) == 1
+        return b.replace(was, split)
+
+    made = archive(hello, (), tensor, edit_bytes=unpack_kind)
+    good(
+        "manifest-not-packed",
+        "§5.2: Protocol Buffers read a numeric column that is not packed",
+        made,
+    )
+
+    def halve_dims(b):
+        was = message_field(22, b"\1\3")
+        assert b.count(was) == 1
+        return b.replace(was, message_field(22, b"\1") + message_field(22, b"\3"))
+
+    tensor = [T("t", "uint8", [1, 3], b"ell", "skeleton", 1, nnz=3)]
+    made = archive(hello, (), tensor, edit_bytes=halve_dims)
+    good(
+        "manifest-column-in-pieces",
+        "§5.2: Protocol Buffers join the pieces of a packed column",
+        made,
+    )
+
+
+def scattered(n, members):
+    dense = bytearray(n)
+    for i, position in enumerate(members):
+        dense[position] = i + 1
+    return bytes(dense), raw(bytes(range(1, len(members) + 1)))
+
+
+def good_positions():
+    good("entries-none", "§9.1: no entries; values are absent", one(4, bytes(16), block(NONE)))
+    good("entries-all", "§9.1: all are entries", one(2, b"abcd", block(ALL, NONE, raw(b"abcd"))))
+    members = [0, 3, 8, 9]
+    dense, values = scattered(10, members)
+    good(
+        "bitmap-packed",
+        "§9.1.1: n not a multiple of 8",
+        one(1, dense, block(bitmap(10, members), NONE, values)),
+    )
+    made = one(1, dense, block(bitmap(10, members, zipped), NONE, values))
+    good("bitmap-zstd", "§9.1.1: the stream as zstd", made)
+    made = one(1, bytes(10), block(bitmap(10, [])))
+    good("bitmap-empty", "§9.1.1, §9: a bitmap without members; values are absent", made)
+    dense, values = scattered(12, [3, 4, 8])
+    made = one(1, dense, block(relative(2, [3, 0, 0, 3, 0]), NONE, values))
+    good("relative-2-bits", "§9.1.2: gaps 3 (escape, 0), 0 and 3 (escape, 0)", made)
+    dense, values = scattered(10, [2, 3, 9])
+    made = one(1, dense, block(relative(1, [1, 1, 0, 0, 1, 1, 1, 1, 1, 0]), NONE, values))
+    good(
+        "relative-1-bit",
+        "§9.1.2: gap_bits 1, where 1 is the escape; as many symbols as elements",
+        made,
+    )
+    dense, values = scattered(600, [254, 510, 511])
+    made = one(1, dense, block(relative(8, [254, 255, 0, 0]), NONE, values))
+    good(
+        "relative-8-bits",
+        "§9.1.2: gap_bits 8; the largest gap without escape, and the escape",
+        made,
+    )
+    dense, values = scattered(1400, [510, 1399])
+    made = one(1, dense, block(relative(9, [510, 511, 377]), NONE, values))
+    good("relative-9-bits", "§9.1.2: gap_bits 9", made)
+    made = one(1, dense, block(relative(9, [510, 511, 377], stream=zipped), NONE, values))
+    good("relative-9-bits-zstd", "§10.2: symbols of 9 bits are two planes", made)
+    n = 131073
+    dense, values = scattered(n, [0, n - 1])
+    made = one(1, dense, block(relative(16, [0, 65535, 65535, 1]), NONE, values), coding=1)
+    good("relative-16-bits", "§9.1.2: gap_bits 16; two escapes in one gap", made)
+    dense, values = scattered(40, [0, 38])
+    made = one(1, dense, block(relative(3, [0, 7, 7, 7, 7, 7, 2]), NONE, values))
+    good("relative-escapes", "§9.1.2: five escapes in one gap", made)
+    dense = bytes([0, 5, 0, 0, 0, 0, 0, 0, 0, 6])
+    made = one(1, dense, block(relative(2, [1, 3, 3], FILLER), NONE, raw(b"\5\0\6")))
+    good("relative-filler", "§9.1.2: filler; all ones is a gap and an entry", made)
+    rows = packed([2, 0, 1], 3)
+    dense = bytes([0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 3])
+    made = one(1, dense, block(relative(2, [1, 0, 3, 0], BY_ROWS, rows), NONE, raw(b"\1\2\3")), 4)
+    good("rows", "§9.1.2: by rows; a row without entries, an escape in the last", made)
+    made = one(
+        1,
+        dense,
+        block(relative(2, [1, 0, 3, 0], BY_ROWS, zipped([2, 0, 1], 3)), NONE, raw(b"\1\2\3")),
+        4,
+    )
+    good("rows-counts-zstd", "§9.1.2: row counts as zstd", made)
+    made = one(
+        1, dense, block(relative(2, [1, 0, 3], BY_ROWS | FILLER, rows), NONE, raw(b"\1\2\3")), 4
+    )
+    good("rows-filler", "§9.1.2: by rows with filler", made)
+    # rows of 4: the first block ends, the second starts and ends, inside a row
+    dense = bytes([0, 0, 1, 0, 2, 0, 3, 0, 0, 4, 0, 5, 0, 6, 7, 8])
+    first = block(relative(2, [2, 0], BY_ROWS, packed([1, 1], 3)), NONE, raw(b"\1\2"))
+    second = block(relative(2, [1, 1, 1], BY_ROWS, packed([1, 2, 0], 3)), NONE, raw(b"\3\4\5"))
+    third = block(relative(2, [0, 0, 0], BY_ROWS, packed([3], 2)), NONE, raw(b"\6\7\10"))
+    made = one(1, dense, [(5, first), (8, second), (3, third)], 4)
+    good(
+        "rows-cut",
+        "§9.1.2: by rows where blocks start and end inside rows, and where n is below columns",
+        made,
+    )
+    first = block(NONE)
+    second = block(ALL, NONE, raw(b"\1\2\3"))
+    made = one(1, bytes(4) + b"\1\2\3" + bytes(2), [(4, first), (3, second), (2, first)], 3)
+    good("blocks", "§8.3: three blocks and their directory", made)
+    big = bytes(range(256))
+    wide = [(256, block(ALL, NONE, raw(big))), (44, block(ALL, NONE, raw(big[:44])))]
+    good("blocks-uneven", "§8.3: two blocks, one column each row", one(1, big + big[:44], wide, 1))
+
+
+def good_values():
+    good(
+        "raw-zstd",
+        "§9.2: raw as zstd",
+        one(2, b"ab" * 20, block(ALL, NONE, raw(b"ab" * 20, zipped))),
+    )
+    text = b"the values of a block, " * 4 + b"and the values of a block !!"
+    compressed = zstandard.ZstdCompressor(level=19).compress(text)
+    made = one(4, text, block(ALL, NONE, b"\0" + zipped_frame(compressed)))
+    good("raw-zstd-compressed", "§10.2: a compressed block with entropy coding", made)
+    for width in (1, 2, 4, 8, 16):
+        dense = bytes((37 * i + 129) % 256 for i in range(3 * width))
+        dtype = {16: "complex128"}.get(width)
+        for r in (0, 1, 8 * width - 1):
+            made = one(width, dense, block(ALL, NONE, planes(dense, width, r)), dtype=dtype)
+            good(f"planes-{width}-r{r}", f"§9.2: planes of {width} bytes, rotated by {r}", made)
+    dense = f32(1, 2, 4, 8) * 4
+    made = one(4, dense, block(ALL, NONE, planes(dense, 4, 1, zipped)))
+    good("planes-zstd", "§9.2: planes as zstd", made)
+    made = one(
+        2, b"\1\2" * 3, block(ALL, NONE, codes([0, 0, 0], 1)), table=tables(codebook=[b"\1\2"])
+    )
+    good("codebook-1", "§9.2: a codebook of one pattern has codes of one bit", made)
+    made = one(
+        1, b"\5\7\7", block(ALL, NONE, codes([0, 1, 1], 1)), table=tables(codebook=[b"\5", b"\7"])
+    )
+    good("codebook-2", "§9.2: a codebook of two", made)
+    made = one(
+        1,
+        b"\5\7\x80",
+        block(ALL, NONE, codes([0, 1, 2], 2)),
+        table=tables(codebook=[b"\5", b"\7", b"\x80"]),
+    )
+    good(
+        "codebook-3",
+        "§9.2: a codebook of three has codes of two bits; ascending as unsigned numbers",
+        made,
+    )
+    book = [struct.pack("<H", 256 * (i % 2) + i * 300) for i in range(200)]
+    order = [0, 199, 128, 127, 1]
+    made = one(
+        2,
+        b"".join(book[i] for i in order),
+        block(ALL, NONE, codes(order, 8)),
+        table=tables(codebook=book),
+    )
+    good("codebook-200", "§8.2, §9.2: a codebook of 200; codes of 8 bits", made)
+    book = [bytes([i]) for i in range(256)]
+    made = one(
+        1,
+        b"\0\xff\x80",
+        block(ALL, NONE, codes([0, 255, 128], 8)),
+        table=tables(codebook=book),
+        nnz=2,
+    )
+    good("codebook-256", "§8.2: the longest codebook", made)
+    made = one(
+        1,
+        b"\7\5\7",
+        block(ALL, NONE, codes([1, 0, 1], 1, zipped)),
+        table=tables(codebook=[b"\5", b"\7"]),
+    )
+    good("codebook-zstd", "§9.2: codes as zstd: one byte each", made)
+    made = one(
+        1, b"\7\5\7", block(ALL, NONE, raw(b"\7\5\7")), table=tables(codebook=[b"\5", b"\7"])
+    )
+    good("codebook-not-used", "§9.2: a block need not use the codebook", made)
+    made = one(1, b"\1", block(ALL, NONE, raw(b"\1")), table=tables())
+    good("tables-without-content", "§8.2: tables of a flags byte alone", made)
+    table = tables(b"\1\2\3\4", [b"\0\0\0\0", b"\1\2\3\4"])
+    made = one(
+        4,
+        b"\0\0\0\0" + b"\1\2\3\4" * 3,
+        block(bitmap(4, [0, 2]), NONE, codes([0, 1], 1)),
+        table=table,
+    )
+    good("background", "§8.2: a background that is not zero; an entry with its pattern", made)
+    dense = bytes(4) + f32(1) + bytes(4) + f32(-0.0)
+    made = one(4, dense, block(bitmap(4, [1, 2, 3]), NONE, raw(dense[4:])), dtype="float32", nnz=1)
+    good(
+        "entries-zero", "§9: entries with the patterns of the background and of the alternate", made
+    )
+    nans = bytes.fromhex("010080ff 0000c07f ffffff7f 0000807f")
+    made = one(
+        4, nans + bytes(4), block(bitmap(5, range(4)), NONE, raw(nans)), dtype="float32", nnz=4
+    )
+    good("nan", "§1.1, §7.4: NaN bit patterns are kept, and are not zero", made)
+
+
+def good_alternates():
+    minus = f32(-0.0)
+    dense = f32(0, 1, -0.0, 0, 2, -0.0)
+    values = raw(f32(1, 2))
+    entries = bitmap(6, [1, 4])
+    made = one(4, dense, block(entries, bitmap(4, [1, 3]), values), dtype="float32", nnz=2)
+    good("alternates-bitmap", "§9: −0.0 as a bitmap over the elements that are not entries", made)
+    made = one(4, dense, block(entries, relative(1, [1, 0, 1, 0]), values), dtype="float32", nnz=2)
+    good("alternates-relative", "§9: −0.0 as a relative index", made)
+    made = one(
+        4, dense, block(entries, relative(3, [1, 1], FILLER), values), dtype="float32", nnz=2
+    )
+    good("alternates-relative-filler", "§9.1.2: filler in a set of alternates", made)
+    made = one(
+        4, f32(1) + minus * 3, block(bitmap(4, [0]), ALL, raw(f32(1))), dtype="float32", nnz=1
+    )
+    good("alternates-all", "§9: all that are not entries are alternates", made)
+    made = one(4, minus * 3, block(NONE, ALL), dtype="float32", nnz=0)
+    good("alternates-only", "§9: alternates without entries", made)
+    made = one(1, b"\1\2", block(ALL, ALL, raw(b"\1\2")))
+    good("alternates-of-nothing", "§9: n − m is 0, alternates all", made)
+    made = one(1, b"\1\2", block(ALL, bitmap(0, []), raw(b"\1\2")))
+    good("alternates-bitmap-of-nothing", "§10: a stream of no symbols has no bytes", made)
+    table = tables(b"\xff\x90")
+    dense = b"\xff\x10\7\7\xff\x90"
+    made = one(2, dense, block(bitmap(3, [1]), bitmap(2, [0]), raw(b"\7\7")), table=table)
+    good("alternates-background", "§9: the alternate of a background that is not zero", made)
+    dense = bytes(15) + b"\x80" + bytes(16)
+    made = one(16, dense, block(NONE, bitmap(2, [0])), dtype="complex128", nnz=0)
+    good("alternates-16", "§9: the top bit of an element of 16 bytes", made)
+
+
+def good_tensors():
+    p = P(1, b"\1\2\3\4", block(ALL, NONE, raw(b"\1\2\3\4")))
+    tensors = [
+        T("x", "uint8", [4], b"\1\2\3\4", "payload", 0, nnz=4),
+        T("", "int8", [2, 2], b"\1\2\3\4", "payload", 0, nnz=4),
+        T("y", "uint8", [2], b"ab", "skeleton", 1, nnz=2),
+        T("x", "string", [2, 1], None, "opaque"),
+        T("z", "float32", [3], None, "opaque"),
+        T("4", "int4", [2], None, "opaque"),
+    ]
+    made = archive([("m", [b"<", 0, b"ab>"])], [p], tensors)
+    good("tensors", "§7: each source; equal names, an empty name, two shapes of one payload", made)
+    tensors = [
+        T("a", "uint8", [5], b"\1\2\3\4\4", "payload", 0, 1, 5),
+        T("b", "uint16", [2, 3], b"ab" * 6, "skeleton", 0, 5, 6),
+        T("c", "float32", [3], bytes(12), "skeleton", 0, 3, 0),
+        T("d", "uint8", [4], b"b\0\0\0", "skeleton", 1, 2, 1),
+    ]
+    made = archive([("m", [b"ab\0", 0])], [p], tensors)
+    good("tensor-repeats", "§7.3: the last stored element repeated; zeros if none is stored", made)
+    tensors = [
+        T("a", "float64", [0], b"", "skeleton"),
+        T("b", "float64", [3, 0, 5], b"", "skeleton", 1),
+        T("c", "int32", [], b"abcd", "skeleton", 0, 0, 1),
+        T("d", "int32", [1, 1, 1], b"abcd", "skeleton", 0, 0, 1),
+        T("e", "string", [], None, "opaque"),
+    ]
+    made = archive([("m", [b"abcd"])], (), tensors)
+    good("tensor-shapes", "§7.3: no elements, rank 0, dimensions of 0 and 1", made)
+    ones = [1] * 254
+    made = archive([("m", [b"a"])], (), [T("t", "uint8", ones, b"a", "skeleton", nnz=1)], coding=1)
+    good("tensor-rank-254", "§11: the largest rank that a writer writes", made)
+    top = {1: b"\x80", 2: b"\0\x80", 4: b"\0\0\0\x80", 8: b"\0\0\0\0\0\0\0\x80"}
+    skeleton = bytes(15) + b"\x80"
+    widths = [
+        4,
+        8,
+        4,
+        1,
+        2,
+        1,
+        0,
+        8,
+        8,
+        1,
+        1,
+        1,
+        4,
+        2,
+        2,
+        2,
+        2,
+        16,
+        2,
+        0,
+        0,
+        4,
+        8,
+        1,
+        1,
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]
+    zero = {
+        "float32",
+        "float64",
+        "bfloat16",
+        "float16",
+        "float8_e5m2",
+        "float8_e4m3fn",
+        "complex64",
+        "complex128",
+    }
+    tensors = []
+    for dtype, width in zip(DTYPES, widths):
+        if width == 0:
+            tensors.append(T(dtype, dtype, [], None, "opaque"))
+            continue
+        data = bytes(8) + top[8] if width == 16 else top[width]
+        tensors.append(T(dtype, dtype, [], data, "skeleton", 16 - width, 0, int(dtype not in zero)))
+    made = archive([("m", [skeleton])], (), tensors, coding=1)
+    good("dtypes", "§7.2, §7.4: every dtype, one element with only its top bit set", made)
+    data = f32(-0.0, -0.0, 0, -0.0, 1, -0.0, 0, 1)
+    made = archive([("m", [data])], (), [T("t", "complex64", [4], data, "skeleton", 0, 0, 2)])
+    good("complex-zero", "§7.4: a complex element is zero if both parts are", made)
+
+
+def good_zstd():
+    data = b"12345678" * 3
+    content = frame_without_size(data)
+    made = one(1, data, block(ALL, NONE, b"\0" + zipped_frame(content)))
+    good("zstd-without-content-size", "§10.2: a frame that does not say its length", made)
+    parameters = zstandard.ZstdCompressor(level=19, write_checksum=True)
+    made = one(1, data, block(ALL, NONE, b"\0" + zipped_frame(parameters.compress(data))))
+    good("zstd-checksum", "§10.2: a frame with a content checksum", made)
+
+
+def patch(data, at, value):
+    at %= len(data)
+    return data[:at] + value + data[at + len(value) :]
+
+
+def bad_ends():
+    made = archive([("m", [b"hello"])])
+    data = made[0]
+    bad("magic", "open", "§3: magic", archive([("m", [])], header_={"magic": b"\x89TFZ\n\x1a\n\0"}))
+    bad("header-crc", "open", "§3: header CRC-32", archive([("m", [])], header_={"lie": 1}))
+    made = archive([("m", [])], header_={"lie": 1, "version": 1})
+    bad("header-crc-version-1", "open", "§3: the CRC-32 is checked before the version", made)
+    made = archive([("m", [])], footer_={"lie": 1, "coding": 2})
+    bad("footer-crc-coding-2", "open", "§5.1: the CRC-32 is checked before the coding", made)
+    bad("truncated-header", "open", "§2: the first 10 bytes of a file", data[:10], "truncated")
+    bad("truncated-magic", "open", "§2: the first 3 bytes of a file", data[:3], "truncated")
+    bad("truncated-55", "open", "§2: 55 bytes", data[:55], "truncated")
+    bad("truncated-middle", "open", "§5.1: a file cut inside its manifest", data[:90], "truncated")
+    bad("truncated-tail", "open", "§5.1: the last byte is missing", data[:-1], "truncated")
+    bad("truncated-footer", "open", "§5.1: the footer is missing", data[:-32], "truncated")
+    bad("appended", "open", "§5.1: a byte follows the file", data + b"\n", "truncated")
+    bad("not-tfz", "open", "§3: another file, shorter than 56 bytes", b"hello")
+    bad("header-missing", "open", "§3: the front of the file is missing", data[1:])
+    bad("footer-crc", "open", "§5.1: footer CRC-32", archive([("m", [])], footer_={"lie": 1}))
+    bad(
+        "manifest-crc",
+        "open",
+        "§5.1: manifest CRC-32",
+        archive([("m", [])], footer_={"manifest_crc": 1}),
+    )
+    m = archive([("m", [])])
+    size = len(m[0]) - 56
+    rule = "§5.1: the manifest starts before offset 24"
+    crc_of = zlib.crc32(m[0][23:-32])
+    made = archive(
+        [("m", [])],
+        footer_={"stored_bytes": size + 1, "manifest_bytes": size + 1, "manifest_crc": crc_of},
+    )
+    bad("manifest-before-24", "open", rule, made)
+    made = archive([("m", [])], footer_={"stored_bytes": (1 << 64) - 1, "manifest_bytes": size})
+    bad("manifest-stored-bytes-2-64", "open", "§5.1: manifest stored bytes of 2^64 − 1", made)
+    made = archive([("m", [])], footer_={"manifest_bytes": size + 1})
+    bad("manifest-lengths-differ", "open", "§5.1: coding 0 with two lengths", made)
+    made = archive([("m", [])], coding=1, footer_={"manifest_bytes": size + 1})
+    bad(
+        "manifest-zstd-short", "open", "§5.1, §10.2: the zstd frame is shorter than announced", made
+    )
+    made = archive([("m", [])], coding=1, footer_={"manifest_bytes": size - 1})
+    bad("manifest-zstd-long", "open", "§5.1, §10.2: the zstd frame is longer than announced", made)
+    decoded = m[0][24:-32]
+    bad(
+        "manifest-zstd-two-frames",
+        "open",
+        "§10.2: exactly one zstd frame",
+        finish(b"", decoded, 1, frame(decoded[:9]) + frame(decoded[9:])),
+    )
+    bad(
+        "manifest-zstd-trailing",
+        "open",
+        "§10.2: a byte after the zstd frame",
+        finish(b"", decoded, 1, frame(decoded) + b"\0"),
+    )
+    bad(
+        "manifest-zstd-damaged",
+        "open",
+        "§10.2: a zstd frame that ends early",
+        finish(b"", decoded, 1, frame(decoded)[:-1]),
+    )
+    for name, rule, edit in (
+        ("manifest-cut", "a field is longer than the message", lambda b: b + b"\xa2\x06\x05abcd"),
+        ("manifest-cut-varint", "the message ends inside a varint", lambda b: b + b"\xa0"),
+        ("manifest-field-0", "field number 0", lambda b: b + b"\x02\x00"),
+        ("manifest-wire-type-7", "wire type 7", lambda b: b + b"\xa7\x06"),
+        (
+            "manifest-varint-11",
+            "a varint of 11 bytes",
+            lambda b: b + b"\xa0\x06" + b"\x80" * 10 + b"\0",
+        ),
+        (
+            "manifest-column-cut",
+            "a packed column ends inside a varint",
+            lambda b: b + b"\x12\x01\x80",
+        ),
+    ):
+        bad(name, "open", "§5.2: " + rule, archive([("m", [])], edit_bytes=edit))
+    made = archive([(b"\xff", [])])
+    bad("manifest-not-utf8", "open", "§5.2: file_name is not UTF-8", made)
+    tensor = T(b"\xc0\x80", "uint8", [0], b"", "skeleton")
+    tensor[0]["bytes"] = ""
+    bad(
+        "tensor-name-not-utf8",
+        "open",
+        "§7.1: tensor_name is not UTF-8",
+        archive([("m", [])], (), [tensor]),
+    )
+
+
+def bad_columns():
+    p = P(1, b"\1", block(ALL, NONE, raw(b"\1")))
+    t = T("t", "uint8", [1], b"\1", "payload", 0, 0, 1)
+    columns = (
+        "file_bytes file_holes hole_gap hole_payload section_bytes section_align section_payloads"
+        " payload_elements payload_columns payload_stored_bytes payload_table_bytes"
+        " payload_blocks tensor_file tensor_dtype tensor_rank tensor_source tensor_at"
+        " tensor_repeats tensor_nnz"
+    ).split()
+    for column in columns:
+        made = archive([("m", [0])], [p], [t], edit=lambda m: m[column].append(0))
+        bad(
+            "column-" + column.replace("_", "-"), "open", f"§5.2: {column} has one value more", made
+        )
+    made = archive([("m", [0])], [p], [t], edit=lambda m: m["tensor_nnz"].pop())
+    bad("column-absent", "open", "§5.2: tensor_nnz is absent", made)
+    made = archive([("m", [0])], [p], [t], edit=lambda m: m["file_name"].append("n"))
+    bad("column-file-name", "open", "§5.2: file_name has one value more", made)
+    made = archive([("m", [0])], [p], [t], edit=lambda m: m["tensor_dim"].append(1))
+    bad("dims-left-over", "open", "§7.3: the ranks do not add up to the dimensions", made)
+    made = archive([("m", [0])], [p], [t], edit=setter(tensor_rank=[2]))
+    bad("dims-missing", "open", "§7.3: more rank than dimensions", made)
+    made = archive([("m", [])], edit=setter(file_sha256=bytes(31)))
+    bad("sha256-31-bytes", "open", "§5.2: file_sha256 is not 32 bytes a file", made)
+    made = archive([("m", [])], edit=setter(file_sha256=b""))
+    bad("sha256-absent", "open", "§5.2: file_sha256 is absent", made)
+    made = archive([("m", [])], source_sha256=bytes(64))
+    bad(
+        "source-sha256-64-bytes",
+        "open",
+        "§5.2: file_source_sha256 is neither empty nor 32 bytes a file",
+        made,
+    )
+    made = archive([("m", [0])], [p], edit=setter(file_holes=[2]))
+    bad("file-holes-more", "open", "§6.1: file_holes says more than there are holes", made)
+    made = archive([("m", [0, b"a"])], [p], edit=setter(file_holes=[0]))
+    bad("file-holes-less", "open", "§6.1: a hole belongs to no file", made)
+    made = archive([("m", []), ("n", [])], edit=setter(file_holes=[(1 << 64) - 1, 1]))
+    bad("file-holes-overflow", "open", "§1.2, §6.1: file_holes adds up to 2^64", made)
+
+
+def bad_sections():
+    hello = [("m", [b"hello"])]
+    made = archive(hello, edit=setter(section_align=[13]))
+    bad("section-align-13", "open", "§4: section_align is at most 12", made)
+    made = archive(hello, sections=[(1, crc(b"hello"), 5, 0)], pad=b"\1")
+    bad("section-padding", "verify", "§4: padding that is not zero", made)
+    made = archive(hello, sections=[(1, crc(b"hello"), 5, 0)], edit=setter(section_align=[0]))
+    bad("section-gap", "open", "§4: the last section ends before the manifest", made)
+    made = archive(hello, edit=setter(section_bytes=[10]))
+    bad("section-into-manifest", "open", "§4: the last section ends inside the manifest", made)
+    made = archive(hello, edit=setter(section_bytes=[(1 << 64) - 1]))
+    bad("section-bytes-2-64", "open", "§1.2, §4: section_bytes is 2^64 − 1", made)
+    made = archive(
+        [("m", [])],
+        edit=setter(section_kind=[1], section_bytes=[0], section_align=[0], section_payloads=[0]),
+    )
+    bad("skeleton-frame-empty", "open", "§6.2: a skeleton section without a skeleton", made)
+    p = P(1, b"\1", block(ALL, NONE, raw(b"\1")))
+    made = archive([("m", [b"a", 0])], [p], edit=setter(section_payloads=[1, 1]))
+    bad("skeleton-with-payloads", "open", "§4: a skeleton frame with section_payloads", made)
+    made = archive([("m", [b"a", 0])], [p], edit=setter(section_payloads=[0, 0]))
+    bad("section-without-payloads", "open", "§4: a section of no payloads", made)
+    made = archive([("m", [0])], [p], edit=setter(section_payloads=[2]))
+    bad("section-payloads-more", "open", "§4: more payloads in sections than in the table", made)
+    two = [("m", [0, 1])]
+    made = archive(two, [p, p], edit=setter(section_payloads=[1]))
+    bad("section-payloads-less", "open", "§4: a payload in no section", made)
+    stored = len(p.record)
+    made = archive(two, [p, p], edit=setter(payload_stored_bytes=[stored, stored - 1]))
+    bad("payload-bytes-less", "open", "§4: the payload records do not fill their section", made)
+    made = archive(two, [p, p], edit=setter(payload_stored_bytes=[stored, stored + 1]))
+    bad("payload-bytes-more", "open", "§4: the payload records do not fit into their section", made)
+    sections = [(2, p.record, 0, 1), (2, p.record, 0, 1)]
+    made = archive(
+        two, [p, p], sections=sections, edit=setter(payload_stored_bytes=[stored + 1, stored - 1])
+    )
+    bad("payload-over-sections", "open", "§4: a payload record reaches into the next section", made)
+
+
+def bad_files():
+    p = P(1, b"\1\2", block(ALL, NONE, raw(b"\1\2")))
+    made = archive([("m", [b"a", 0])], [p], edit=setter(hole_gap=[2]))
+    bad("hole-past-file", "open", "§6.1: a hole ends past its file", made)
+    made = archive([("m", [b"a", 0])], [p], edit=setter(hole_gap=[(1 << 64) - 1]))
+    bad("hole-gap-2-64", "open", "§1.2, §6.1: a gap of 2^64 − 1", made)
+    made = archive([("m", [0])], [p], edit=setter(hole_payload=[1]))
+    bad("hole-payload-missing", "open", "§6.1: the first hole names payload 1", made)
+    made = archive([("m", [0, 0])], [p], edit=setter(hole_payload=[0, 1]))
+    bad(
+        "hole-payload-past-table",
+        "open",
+        "§6.1: a hole names a payload that is not in the table",
+        made,
+    )
+    made = archive([("m", [0, 1])], [p, p], edit=setter(hole_payload=[1, 0]))
+    bad("payload-order", "open", "§6.1: payloads are not in the order of their first use", made)
+    made = archive([("m", [0])], [p, p])
+    bad("payload-not-used", "open", "§6.1: no hole uses the last payload", made)
+    names = {
+        "empty": "", "absolute": "/m", "empty-part": "a//b", "folder-only": "a/", "dot": ".",
+        "dot-part": "a/./b", "dot-dot": "..", "dot-dot-part": "a/../b", "dot-dot-last": "a/..",
+        "space-end": "a ", "space-end-part": "a /b", "dot-end": "a.", "dot-end-part": "a./b",
+        "three-dots": "...", "space": " ", "backslash": "a\\b", "colon": "c:m",
+        "nul-character": "a\0b",
+        "control": "a\x1fb", "newline": "a\nb", "less": "a<b", "greater": "a>b", "quote": 'a"b',
+        "bar": "a|b", "question": "a?b", "star": "a*b", "con": "CON", "prn-lower": "prn",
+        "aux-part": "a/Aux/b", "nul-extension": "nul.txt", "nul-extensions": "NUL.tar.gz",
+        "com0": "com0", "com1": "COM1", "com9-extension": "com9.c", "lpt0": "LPT0", "lpt9": "lpt9",
+    }  # fmt: skip
+    for label, name in names.items():
+        bad(
+            "name-" + label,
+            "open",
+            f"§6.1: `file_name` is `{json.dumps(name)[1:-1].replace('|', chr(0xA6))}`",
+            archive([(name, [])]),
+        )
+    for label, rule, names in (
+        ("equal", "twice the same name", ["m", "m"]),
+        ("equal-case", "names that differ in case", ["Model", "mOdel"]),
+        (
+            "equal-case-unicode",
+            "names that differ in the case of a letter outside ASCII",
+            ["Ä", "ä"],
+        ),
+        ("folder", "a file and a folder of the same name", ["a", "a/b"]),
+        ("folder-first", "a folder and a file of the same name", ["a/b/c", "a/b"]),
+        (
+            "folder-apart",
+            "a file and a folder, and between them in any order a third",
+            ["a", "a-", "a/b"],
+        ),
+        ("folder-case", "a file and a folder that differ in case", ["A", "a/b"]),
+    ):
+        bad("names-" + label, "open", "§6.1: " + rule, archive([(name, []) for name in names]))
+
+
+def bad_skeletons():
+    hello = [("m", [b"hello"])]
+    made = archive(hello, frames=[crc(b"hello", 1)])
+    bad("frame-crc", "restore", "§6.2: CRC-32 of a skeleton frame", made)
+    bad(
+        "frame-long",
+        "restore",
+        "§6.2: a body longer than its frame",
+        archive(hello, frames=[crc(b"hello!")]),
+    )
+    bad(
+        "frame-short",
+        "restore",
+        "§6.2: a shorter body that is no zstd frame",
+        archive(hello, frames=[crc(b"hell")]),
+    )
+    bad(
+        "frame-3-bytes",
+        "restore",
+        "§6.2: a skeleton section too short for a CRC-32",
+        archive(hello, frames=[b"abc"]),
+    )
+    bad(
+        "frame-no-body",
+        "restore",
+        "§6.2: a skeleton section without a body",
+        archive(hello, frames=[crc(b"")]),
+    )
+    zeros = [("m", [bytes(100)])]
+    made = archive(zeros, frames=[crc(frame(bytes(99)))])
+    bad("frame-zstd-short", "restore", "§6.2, §10.2: a zstd frame that decodes to less", made)
+    made = archive(zeros, frames=[crc(frame(bytes(101)))])
+    bad("frame-zstd-long", "restore", "§6.2, §10.2: a zstd frame that decodes to more", made)
+    made = archive(zeros, frames=[crc(frame_without_size(bytes(101)))])
+    bad("frame-zstd-long-no-size", "restore", "§6.2, §10.2: the same, without a content size", made)
+    made = archive(zeros, frames=[crc(frame_without_size(bytes(99)))])
+    bad(
+        "frame-zstd-short-no-size",
+        "restore",
+        "§6.2, §10.2: a shorter one without a content size",
+        made,
+    )
+    made = archive(zeros, frames=[crc(frame(bytes(100), 99))])
+    bad("frame-zstd-lies", "restore", "§10.2: a zstd frame with a wrong content size", made)
+    made = archive(zeros, frames=[crc(frame(bytes(50)) + frame(bytes(50)))])
+    bad("frame-zstd-two", "restore", "§10.2: exactly one zstd frame", made)
+    made = archive(zeros, frames=[crc(skippable(b"0123456789"))])
+    bad("frame-zstd-skippable-only", "restore", "§10.2: a skippable frame alone", made)
+    made = archive(zeros, frames=[crc(skippable(b"??") + frame(bytes(100)))])
+    bad("frame-zstd-skippable-before", "restore", "§10.2: a skippable frame before the frame", made)
+    made = archive(zeros, frames=[crc(frame(bytes(100)) + skippable(b""))])
+    bad("frame-zstd-skippable-after", "restore", "§10.2: a skippable frame after the frame", made)
+    dictionary = b"\x28\xb5\x2f\xfd\x21\x07\x64" + frame_blocks(bytes(100))
+    made = archive(zeros, frames=[crc(dictionary)])
+    bad("frame-zstd-dictionary", "restore", "§10.2: a zstd frame with a dictionary", made)
+    made = archive(zeros, frames=[crc(frame(bytes(100), magic=b"\x27\xb5\x2f\xfd"))])
+    bad("frame-zstd-magic", "restore", "§10.2: a zstd frame without its magic", made)
+    made = archive(hello, frames=[crc(b"hel"), crc(b"lo")])
+    bad("frames-more", "open", "§6.2: more skeleton sections than frames", made)
+    made = archive([("m", [bytes(1 << 20) + b"a"])], frames=[crc(frame(bytes(1 << 20)))])
+    bad("frames-less", "open", "§6.2: fewer skeleton sections than frames", made)
+    made = archive(hello, edit=lambda m: m.update(file_sha256=hashlib.sha256(b"hullo").digest()))
+    bad("sha256", "restore", "§6.3: the restored file has another SHA-256", made)
+    p = P(1, b"\1\2", block(ALL, NONE, raw(b"\1\2")))
+    made = archive([("m", [0, b"ab"])], [p], edit=setter(hole_gap=[1]))
+    bad("sha256-hole-moved", "restore", "§6.3: a hole in another place", made)
+
+
+def bad_tensors():
+    p = P(2, b"\1\2\3\4", block(ALL, NONE, raw(b"\1\2\3\4")))
+
+    def made(dtype="uint16", shape=(2,), source="payload", at=0, repeats=0, nnz=2, file=0):
+        t = T("t", dtype, shape, b"", source, at, repeats, nnz, file)
+        return archive([("m", [0, b"abc"])], [p], [t])
+
+    for name, rule, lie in (
+        ("file", "§7.1: tensor_file is no file", {"file": 1}),
+        (
+            "2-63",
+            "§7.3: 2^63 elements",
+            {"shape": [1 << 62, 2], "source": "skeleton", "repeats": 1 << 63, "nnz": 0},
+        ),
+        ("2-64", "§1.2, §7.3: 2^64 + 2 elements", {"shape": [1 << 63 | 1, 2]}),
+        ("repeats", "§7.3: more repeats than elements", {"repeats": 3}),
+        ("payload-missing", "§7.3: there is no such payload", {"at": 1}),
+        ("payload-width", "§7.3: the payload has another width", {"dtype": "uint8"}),
+        ("payload-elements", "§7.3: the payload has more elements", {"shape": [1], "nnz": 1}),
+        ("payload-elements-less", "§7.3: the payload has fewer elements", {"shape": [3]}),
+        ("payload-repeats", "§7.3: the payload has the elements that are repeated", {"repeats": 1}),
+        (
+            "skeleton-past",
+            "§7.3: the last byte is past the skeleton",
+            {"source": "skeleton", "at": 0},
+        ),
+        (
+            "skeleton-at",
+            "§7.3: starts past the skeleton",
+            {"shape": [1], "source": "skeleton", "at": 4, "nnz": 0},
+        ),
+        (
+            "skeleton-at-2-64",
+            "§1.2, §7.3: tensor_at is 2^64 − 1",
+            {"shape": [1], "source": "skeleton", "at": (1 << 64) - 1},
+        ),
+        (
+            "opaque-at",
+            "§7.3: an opaque tensor with tensor_at",
+            {"source": "opaque", "nnz": 0, "at": 1},
+        ),
+        (
+            "opaque-repeats",
+            "§7.3: an opaque tensor with repeats",
+            {"source": "opaque", "nnz": 0, "repeats": 1},
+        ),
+        ("opaque-nnz", "§7.3: an opaque tensor with nnz", {"source": "opaque", "nnz": 1}),
+        (
+            "string-skeleton",
+            "§7.3: a dtype without a width is opaque",
+            {"dtype": "string", "shape": [0], "source": "skeleton", "nnz": 0},
+        ),
+        ("int4-payload", "§7.3: a dtype without a width is opaque", {"dtype": "int4", "nnz": 0}),
+    ):
+        bad("tensor-" + name, "open", rule, made(**lie))
+    bad(
+        "tensor-nnz",
+        "verify",
+        "§7.4: tensor_nnz is not the number of elements that are not zero",
+        made(nnz=1),
+    )
+    unsupported("tensor-source-3", "open", "§7.3: another tensor source", made(source=3))
+    unsupported("dtype-0", "open", "§7.2: dtype 0", made(dtype=0))
+    unsupported("dtype-34", "open", "§7.2: dtype 34", made(dtype=34))
+    unsupported(
+        "dtype-ref", "open", "§7.2: dtype 101, a reference type of TensorFlow", made(dtype=101)
+    )
+
+
+def bad_payloads():
+    two = block(ALL, NONE, raw(b"\1\2"))
+
+    def made(**columns):
+        return one(1, b"\1\2", two, edit=setter(**columns))
+
+    bad("payload-width-0", "open", "§8: a width of 0", made(payload_width=[0]))
+    bad("payload-width-3", "open", "§8: a width of 3", made(payload_width=[3]))
+    bad("payload-width-32", "open", "§8: a width of 32", made(payload_width=[32]))
+    bad("payload-columns-0", "open", "§8: no columns", made(payload_columns=[0]))
+    bad(
+        "payload-columns-3",
+        "open",
+        "§8: columns that do not divide the elements",
+        made(payload_columns=[3]),
+    )
+    bad("payload-blocks-0", "open", "§8.3: no blocks", made(payload_blocks=[0]))
+    bad("payload-blocks-3", "open", "§8.3: more blocks than elements", made(payload_blocks=[3]))
+    bad(
+        "payload-blocks-2",
+        "open",
+        "§8.1: a directory longer than the record",
+        made(payload_blocks=[2]),
+    )
+    bad(
+        "payload-table-bytes",
+        "open",
+        "§8.1: tables longer than the record",
+        made(payload_table_bytes=[len(two) + 1]),
+    )
+    no_elements = P(1, b"", [(0, block(NONE))], columns=1)
+    bad("payload-elements-0", "open", "§8: no elements", archive([("m", [0])], [no_elements]))
+
+    def with_table(table, dense=b"\1\2", values=raw(b"\1\2"), width=1):
+        return one(width, dense, block(ALL, NONE, values), table=table)
+
+    table = tables(b"\5")
+    bad("table-crc", "tensor", "§8.2: CRC-32 of the tables", with_table(crc(b"\1\5", 1)))
+    bad(
+        "table-crc-flag",
+        "tensor",
+        "§1.3, §8.2: a flag that is not defined under a wrong CRC-32",
+        with_table(crc(b"\4", 1)),
+    )
+    bad("table-3-bytes", "tensor", "§8.2: tables too short for a CRC-32", with_table(table[:3]))
+    bad("table-4-bytes", "tensor", "§8.2: tables without a flags byte", with_table(crc(b"")))
+    bad(
+        "table-trailing",
+        "tensor",
+        "§8.2: a byte after the tables",
+        with_table(tables(b"\5", more=b"\0")),
+    )
+    bad(
+        "table-background-cut",
+        "tensor",
+        "§8.2: the background is missing",
+        with_table(tables(flags=1)),
+    )
+    bad(
+        "table-codebook-cut",
+        "tensor",
+        "§8.2: a codebook shorter than it says",
+        with_table(crc(b"\2\2\1\2")),
+    )
+    bad(
+        "table-codebook-length-missing",
+        "tensor",
+        "§8.2: a codebook without a length",
+        with_table(crc(b"\2")),
+    )
+    bad(
+        "table-codebook-equal",
+        "tensor",
+        "§8.2: twice the same pattern in a codebook",
+        with_table(tables(codebook=[b"\5", b"\5"])),
+    )
+    bad(
+        "table-codebook-order",
+        "tensor",
+        "§8.2: a codebook that is not ascending",
+        with_table(tables(codebook=[b"\1", b"\5", b"\2"])),
+    )
+    book = [b"\2\1", b"\1\2", b"\3\1"]
+    made = with_table(tables(codebook=book), b"\2\1\1\2", codes([0, 1], 2), 2)
+    bad(
+        "table-codebook-order-16",
+        "tensor",
+        "§8.2: a codebook that is ascending only by its low bytes",
+        made,
+    )
+    made = with_table(tables(codebook=[b"\xff", b"\1"]), b"\xff\1", codes([0, 1], 1))
+    bad(
+        "table-codebook-signed",
+        "tensor",
+        "§8.2: a codebook that is ascending as signed numbers",
+        made,
+    )
+    unsupported("table-flag-2", "tensor", "§8.2: another table flag", with_table(tables(flags=4)))
+    unsupported(
+        "table-flag-7",
+        "tensor",
+        "§8.2: another table flag, with a background",
+        with_table(tables(b"\5", flags=0x81)),
+    )
+
+    a, b = block(ALL, NONE, raw(b"\1\2")), block(ALL, NONE, raw(b"\3\4\5"))
+    c = block(NONE)
+    cut = len(a)
+
+    def directed(rows, blocks=((2, a), (3, b)), dense=b"\1\2\3\4\5", **how):
+        return one(
+            1,
+            dense,
+            list(blocks),
+            directory=rows if isinstance(rows, bytes) else directory(rows),
+            **how,
+        )
+
+    bad(
+        "directory-crc",
+        "tensor",
+        "§8.3: CRC-32 of the directory",
+        directed(crc(u64(2) + u64(cut), 1)),
+    )
+    bad(
+        "directory-element-0",
+        "tensor",
+        "§8.3: a first block without elements",
+        directed([(0, cut)]),
+    )
+    bad(
+        "directory-element-end",
+        "tensor",
+        "§8.3: a last block without elements",
+        directed([(5, cut)]),
+    )
+    bad(
+        "directory-element-past",
+        "tensor",
+        "§8.3: an end element past the payload",
+        directed([(6, cut)]),
+    )
+    bad(
+        "directory-element-2-64",
+        "tensor",
+        "§8.3: an end element of 2^64 − 1",
+        directed([((1 << 64) - 1, cut)]),
+    )
+    bad("directory-byte-0", "tensor", "§8.3: a first block without bytes", directed([(2, 0)]))
+    bad(
+        "directory-byte-end",
+        "tensor",
+        "§8.3: a last block without bytes",
+        directed([(2, cut + len(b))]),
+    )
+    bad(
+        "directory-byte-past",
+        "tensor",
+        "§8.3: an end byte past the blocks",
+        directed([(2, cut + len(b) + 1)]),
+    )
+    bad(
+        "directory-byte-2-64",
+        "tensor",
+        "§8.3: an end byte of 2^64 − 1",
+        directed([(2, (1 << 64) - 1)]),
+    )
+    bad(
+        "directory-byte-moved",
+        "tensor",
+        "§8.3: a block that ends a byte too early",
+        directed([(2, cut - 1)]),
+    )
+    bad(
+        "directory-element-moved",
+        "tensor",
+        "§8.3, §9: a block of fewer elements than it holds",
+        directed([(1, cut)]),
+    )
+    three = ((2, a), (3, b), (2, c))
+    dense = b"\1\2\3\4\5\0\0"
+    rows = [(5, cut), (5, cut + len(b))]
+    bad(
+        "directory-elements-equal",
+        "tensor",
+        "§8.3: end elements that are equal",
+        directed(rows, three, dense),
+    )
+    rows = [(5, cut), (2, cut + len(b))]
+    bad(
+        "directory-elements-descend",
+        "tensor",
+        "§8.3: end elements that descend",
+        directed(rows, three, dense),
+    )
+    rows = [(2, cut), (5, cut)]
+    bad(
+        "directory-bytes-equal",
+        "tensor",
+        "§8.3: end bytes that are equal",
+        directed(rows, three, dense),
+    )
+    rows = [(2, cut + len(b)), (5, cut)]
+    bad(
+        "directory-bytes-descend",
+        "tensor",
+        "§8.3: end bytes that descend",
+        directed(rows, three, dense),
+    )
+    n = (1 << 22) + 1
+    bad(
+        "block-elements",
+        "tensor",
+        "§8.3: a block of more than 2^22 elements",
+        one(1, bytes(n), block(NONE)),
+    )
+    n = (1 << 20) + 1
+    bad(
+        "block-bytes",
+        "tensor",
+        "§8.3: a block of more than 2^24 bytes",
+        one(16, bytes(16 * n), block(NONE)),
+    )
+
+
+def bad_blocks():
+    def made(data, n=8, width=1, table=b"", columns=None):
+        return one(width, bytes(n * width), data, columns, table)
+
+    def broken(name, rule, data, kind="bad", **how):
+        how_ = made(data, **how)
+        (bad if kind == "bad" else unsupported)(name, "tensor", rule, how_)
+
+    v = raw(b"\1")
+    broken("block-crc", "§9: CRC-32 of a block", crc(ALL + NONE + raw(bytes(8)), 1))
+    broken(
+        "block-crc-kind",
+        "§1.3, §9: a position kind that is not defined under a wrong CRC-32",
+        crc(b"\4", 1),
+    )
+    broken("block-3-bytes", "§9: a block too short for a CRC-32", b"\0\0\0")
+    broken("block-empty", "§9: a block of a CRC-32 alone", crc(b""))
+    broken("block-no-alternates", "§9: a block without alternates", crc(NONE))
+    broken("block-no-values", "§9: entries without values", crc(ALL + NONE))
+    broken("block-trailing", "§9: a byte after the values", block(NONE, NONE, b"\0"))
+    broken(
+        "block-trailing-values",
+        "§9: a byte after the values",
+        block(ALL, NONE, raw(bytes(8)), b"\0"),
+    )
+    broken(
+        "block-values-of-nothing",
+        "§9: values where there are no entries",
+        block(bitmap(8, []), NONE, raw(b"")),
+    )
+    broken("position-kind-4", "§9.1: another position kind", block(b"\4"), "unsupported")
+    broken(
+        "position-kind-4-alternates",
+        "§9.1: another position kind",
+        block(NONE, b"\xff"),
+        "unsupported",
+    )
+    broken(
+        "bitmap-bits",
+        "§9.1.1: a bit at n is set",
+        block(b"\2" + packed(b"\x41"), NONE, raw(b"\1\2")),
+        n=6,
+    )
+    data = block(NONE, b"\2" + packed(b"\x41"))
+    broken("bitmap-bits-alternates", "§9.1.1: a bit at n is set, in alternates", data, n=6)
+    broken("bitmap-cut", "§9.1.1: a bitmap that the block does not hold", crc(b"\2\0"))
+    data = block(b"\2" + zipped(b"\1\0"), NONE, v)
+    broken("bitmap-zstd-long", "§9.1.1, §10.2: a bitmap with a byte too many", data)
+
+    data = block(relative(3, [6, 1]), NONE, raw(b"\1\2"))
+    broken("relative-past-end", "§9.1.2: an entry at n", data)
+    data = block(relative(3, [7, 1]), NONE, v)
+    broken("relative-past-end-escape", "§9.1.2: an entry past n after an escape", data)
+    data = block(relative(3, [7, 7, 0], FILLER), NONE, raw(b"\1\2\3"))
+    broken("relative-filler-past-end", "§9.1.2: a filler past n", data)
+    data = block(NONE, relative(4, [8]))
+    broken("relative-alternates-past-end", "§9.1.2: an alternate past n", data)
+    data = block(bitmap(8, [0, 1]), relative(4, [6]), raw(b"\1\2"))
+    broken("alternates-past-end", "§9: an alternate at n − m", data)
+    data = block(relative(2, [0, 3]), NONE, v)
+    broken("relative-escape-last", "§9.1.2: a chain that ends with an escape", data)
+    data = block(relative(2, [3]), NONE)
+    broken("relative-escape-only", "§9.1.2: a chain of one escape", data)
+    data = block(relative(2, [0, 0], BY_ROWS, packed([1, 0], 3)), NONE, v)
+    broken("rows-symbols-left", "§9.1.2: a symbol that no row counts", data, columns=4)
+    data = block(relative(2, [0, 3], BY_ROWS, packed([1, 0], 3)), NONE, v)
+    broken("rows-escape-last", "§9.1.2: by rows, an escape after the last entry", data, columns=4)
+    data = block(relative(2, [0], BY_ROWS, packed([1, 1], 3)), NONE, raw(b"\1\2"))
+    broken(
+        "rows-symbols-missing",
+        "§9.1.2: a row that counts more entries than there are symbols",
+        data,
+        columns=4,
+    )
+    data = block(relative(3, [4], BY_ROWS, packed([1, 0], 3)), NONE, v)
+    broken("rows-past-row", "§9.1.2: by rows, an entry at the end of its row", data, columns=4)
+    data = block(relative(3, [0] * 5, BY_ROWS, packed([5, 0], 3)), NONE, raw(bytes(5)))
+    broken("rows-count-past-row", "§9.1.2: by rows, more entries than columns", data, columns=4)
+    cut = block(relative(3, [0, 2], BY_ROWS, packed([1, 1], 3)), NONE, raw(b"\1\2"))
+    rest = block(NONE)
+    bad(
+        "rows-past-cut-row",
+        "tensor",
+        "§9.1.2: by rows, an entry past the end of a row that the block cuts",
+        one(1, bytes(8), [(6, cut), (2, rest)], 4),
+    )
+    cut = block(relative(3, [2], BY_ROWS, packed([1, 0], 3)), NONE, v)
+    bad(
+        "rows-past-first-row",
+        "tensor",
+        "§9.1.2: by rows, an entry past the end of a first row that the block cuts",
+        one(1, bytes(8), [(2, rest), (6, cut)], 4),
+    )
+    data = block(NONE, relative(3, [0], BY_ROWS, packed([1, 0], 3)))
+    broken("rows-alternates", "§9.1.2: alternates by rows", data, columns=4)
+    data = block(relative(3, [0], BY_ROWS, b"\0\xc1"), NONE, v)
+    broken("rows-counts-bits", "§10.1: a bit after the row counts is set", data, columns=4)
+    broken("gap-bits-0", "§9.1.2: gap_bits is 0", block(b"\3\0\1" + b"\0\0", NONE, v))
+    broken("gap-bits-17", "§9.1.2: gap_bits is 17", block(b"\3\x11\1" + b"\0\0\0\0", NONE, v))
+    broken(
+        "relative-form-bit-7",
+        "§9.1.2: bit 7 of the form",
+        block(relative(3, [0], 0x80), NONE, v),
+        "unsupported",
+    )
+    broken("relative-symbols-0", "§9.1.2: no symbols", block(relative(3, []), NONE))
+    data = block(relative(1, [0] * 9), NONE, raw(bytes(9)))
+    broken("relative-symbols-9", "§9.1.2: more symbols than elements", data)
+    broken(
+        "relative-symbols-long",
+        "§1.2: a varint longer than its value needs",
+        block(b"\3\3\x81\0" + packed([0], 3), NONE, v),
+    )
+    data = block(b"\3\3" + b"\xff" * 9 + b"\2" + packed([0], 3), NONE, v)
+    broken("relative-symbols-2-64", "§1.2: a varint of 2^64 or more", data)
+    data = block(b"\3\3" + b"\x81" + b"\x80" * 9 + b"\0" + packed([0], 3), NONE, v)
+    broken("relative-symbols-11", "§1.2: a varint of 11 bytes", data)
+    broken("relative-cut", "§9.1.2: the block ends inside a varint", crc(b"\3\3\x81"))
+    broken(
+        "relative-gaps-bits", "§10.1: a bit after the gaps is set", block(b"\3\3\1\0\x08", NONE, v)
+    )
+    data = block(
+        relative(9, [300, 511], stream=lambda s, b: zipped([300, 512], 9)), NONE, raw(b"\1\2")
+    )
+    broken("relative-zstd-symbol", "§10.2: a symbol of 2^b", data, n=2000)
+    data = block(relative(3, [0], stream=lambda s, b: zipped([8], 8)), NONE, v)
+    broken("relative-zstd-symbol-3", "§10.2: a symbol of 8 in 3 bits", data, n=20)
+
+    def values(name, rule, data, kind="bad", n=8, **how):
+        broken(name, rule, block(ALL, NONE, data), kind, n=n, **how)
+
+    values("value-kind-3", "§9.2: another value kind", b"\3" + packed(bytes(8)), "unsupported")
+    values("raw-cut", "§9.2: fewer bytes than elements", raw(bytes(7)))
+    values("planes-r-8", "§9.2: r is not below 8w", b"\1\x08" + packed(bytes(8)))
+    values("planes-r-32", "§9.2: r is not below 8w", b"\1\x20" + packed(bytes(2)) * 4, n=2, width=4)
+    values("planes-missing", "§9.2: a plane is missing", b"\1\0" + packed(bytes(2)), n=2, width=2)
+    values("codebook-absent", "§9.2: codes without a codebook", codes([0] * 8, 1))
+    values(
+        "codebook-background-only",
+        "§9.2: codes in a payload with tables but no codebook",
+        codes([0] * 8, 1),
+        table=tables(b"\5"),
+    )
+    book = tables(codebook=[b"\1", b"\2", b"\3"])
+    values(
+        "code",
+        "§9.2: a code that is the length of the codebook",
+        codes([3, 0, 0, 0, 0, 0, 0, 0], 2),
+        table=book,
+    )
+    values(
+        "code-1",
+        "§9.2: code 1 of one",
+        codes([0, 0, 0, 0, 0, 0, 0, 1], 1),
+        table=tables(codebook=[b"\1"]),
+    )
+    values(
+        "code-zstd",
+        "§9.2: a code past the codebook, as zstd",
+        codes([3] * 8, 2, zipped),
+        table=book,
+    )
+    values("code-bits", "§10.1: a bit after the codes is set", b"\2\0\x10", n=2, table=book)
+    values(
+        "stream-coding-2", "§10: stream coding 2 is set aside", b"\0\2" + bytes(8), "unsupported"
+    )
+    values(
+        "stream-coding-3", "§10: stream coding 3 is set aside", b"\0\3" + bytes(8), "unsupported"
+    )
+    values("stream-coding-255", "§10: another stream coding", b"\0\xff" + bytes(8), "unsupported")
+    z = frame(bytes(range(8)))
+    values(
+        "zstd-length-long",
+        "§1.2: the length of a zstd frame in a varint longer than needed",
+        b"\0\1" + u8(len(z) | 128) + b"\0" + z,
+    )
+    values(
+        "zstd-cut", "§10: a zstd frame that the block does not hold", b"\0\1" + u8(len(z) + 1) + z
+    )
+    values(
+        "zstd-inside",
+        "§10.2: bytes after the zstd frame, within its length",
+        b"\0" + zipped_frame(z + b"\0"),
+    )
+    values("zstd-empty", "§10: a zstd frame of no bytes", b"\0" + zipped_frame(b""))
+    values(
+        "zstd-short",
+        "§10.2: a zstd frame that decodes to less",
+        b"\0" + zipped_frame(frame(bytes(7))),
+    )
+    values(
+        "zstd-long",
+        "§10.2: a zstd frame that decodes to more",
+        b"\0" + zipped_frame(frame(bytes(9))),
+    )
+    values("zstd-two", "§10.2: exactly one zstd frame", b"\0" + zipped_frame(frame(bytes(4)) * 2))
+    values(
+        "zstd-empty-second",
+        "§10.2: an empty zstd frame after the first",
+        b"\0" + zipped_frame(frame(bytes(8)) + frame(b"")),
+    )
+    bomb = zipped_frame(frame(bytes(1 << 17), 1 << 50))
+    values("zstd-bomb", "§10.2: a zstd frame that says 2^50 bytes", b"\0" + bomb)
+    text = zstandard.ZstdCompressor(level=19, write_checksum=True).compress(b"abcdefgh" * 2)
+    values(
+        "zstd-checksum",
+        "§10.2: a content checksum that does not match",
+        b"\0" + zipped_frame(patch(text, -1, u8(text[-1] ^ 1))),
+        n=16,
+    )
+
+
+def limits():
+    kind = "limit-exceeded"
+    made = finish(b"", b"", 1, frame(bytes(1 << 17), 1 << 40), footer_={"manifest_bytes": 1 << 40})
+    bad("limit-manifest", "open", "§11: a manifest of 2^40 bytes", made, kind)
+    n = (1 << 20) + 1
+    m = {name: [] for name in FIELDS}
+    m |= {"file_name": ["m"], "file_bytes": [0], "file_holes": [0]}
+    m["file_sha256"], m["file_source_sha256"] = hashlib.sha256(b"").digest(), b""
+    decoded = encode_manifest(m) + message_field(18, b"") * n
+    for field, value in ((19, 0), (20, 7), (21, 0), (23, 0), (24, 0), (25, 0), (26, 0)):
+        decoded += message_field(field, bytes([value]) * n)
+    stored = zstandard.ZstdCompressor(level=19).compress(decoded)
+    bad("limit-tensors", "open", "§11: 2^20 + 1 tensors", finish(b"", decoded, 1, stored), kind)
+    n = (1 << 24) + 1
+    p = P(1, b"\0", block(NONE))
+    row = m | {"file_bytes": [n], "file_holes": [n], "section_kind": [2], "section_bytes": [6]}
+    row |= {"section_align": [0], "section_payloads": [1], "payload_width": [1]}
+    row |= {"payload_elements": [1], "payload_columns": [1], "payload_stored_bytes": [6]}
+    row |= {"payload_table_bytes": [0], "payload_blocks": [1]}
+    row["file_sha256"] = hashlib.sha256(bytes(n)).digest()
+    decoded = encode_manifest(row) + message_field(6, bytes(n)) + message_field(7, bytes(n))
+    bad("limit-holes", "open", "§11: 2^24 + 1 holes", finish(p.record, decoded, 1), kind)
+    made = archive(
+        [("m", [b"a"])], (), [T("t", "uint8", [1] * 255, b"a", "skeleton", nnz=1)], coding=1
+    )
+    bad("limit-rank", "open", "§11: rank 255", made, kind)
+    made = archive(
+        [("m", [b"a"])], (), [T("t" * 65536, "uint8", [], b"a", "skeleton", nnz=1)], coding=1
+    )
+    bad("limit-tensor-name", "open", "§11: a tensor name of 65,536 bytes", made, kind)
+    bad(
+        "limit-file-name",
+        "open",
+        "§11: a file name of 65,536 bytes",
+        archive([("m" * 65536, [])], coding=1),
+        kind,
+    )
+    tensor = T("t", "uint8", [1 << 62], b"", "skeleton", 0, 1 << 62, 0)
+    bad(
+        "limit-tensor",
+        "tensor",
+        "§11: a tensor of 2^62 zeros, all of them repeats",
+        archive([("m", [])], (), [tensor]),
+        kind,
+    )
+    tensor = T("t", "float32", [1 << 20, 1 << 20], b"", "skeleton", 0, (1 << 40) - 1, 1 << 40)
+    bad(
+        "limit-tensor-repeats",
+        "tensor",
+        "§11: a tensor of 2^40 times one value",
+        archive([("m", [f32(1)])], (), [tensor]),
+        kind,
+    )
+    n = (1 << 14) + 1
+    block_bytes = 1 << 24
+    row |= {"file_bytes": [n * block_bytes], "file_holes": [n], "payload_width": [4]}
+    row |= {"payload_elements": [1 << 22], "payload_columns": [1 << 11]}
+    decoded = encode_manifest(row) + message_field(6, bytes(n)) + message_field(7, bytes(n))
+    bad(
+        "limit-restored",
+        "restore",
+        "§11, §13: 2^14 + 1 holes of one block of 2^24 zero bytes",
+        finish(p.record, decoded, 1),
+        kind,
+    )
+
+
+def unsupported_files():
+    def made(**lies):
+        return archive([("m", [])], header_=lies)
+
+    unsupported("version-1", "open", "§3: version 1", made(version=1))
+    unsupported("version-65535", "open", "§3: version 65535", made(version=65535))
+    unsupported(
+        "header-reserved", "open", "§3: the reserved field of the header", made(reserved=0x100)
+    )
+    unsupported("feature-0", "open", "§3: required feature bit 0", made(features=1))
+    unsupported("feature-63", "open", "§3: required feature bit 63", made(features=1 << 63))
+    made = archive([("m", [])], footer_={"coding": 2})
+    unsupported("manifest-coding-2", "open", "§5.1: another manifest coding", made)
+    hello = [("m", [b"hello"])]
+    sections = [(1, crc(b"hello"), 0, 0), (3, b"?", 0, 0)]
+    unsupported(
+        "section-kind-3", "open", "§4: another section kind", archive(hello, sections=sections)
+    )
+    sections = [(1, crc(b"hello"), 0, 0), (0, b"?", 0, 0)]
+    unsupported("section-kind-0", "open", "§4: section kind 0", archive(hello, sections=sections))
+
+
+README = """# Conformance vectors, version 0
+
+Small `.tfz` files, each about one rule of [FORMAT.md](../../FORMAT.md). A reader is right if it
+reads all the good ones to what stands beside them and refuses all the others with the kind given.
+The files that are refused break the one rule that is named; their checksums are right otherwise.
+
+Beside `good-X.tfz` stand `good-X.json`, with the files (`bytes` in hex where there are several),
+the tensors and the dense little-endian bytes of each tensor in hex (`null` for an opaque one; above
+4 KiB `bytes_sha256` instead), and `good-X.bin`, the restored file, if it is only one and at most
+4 KiB; its SHA-256 is in the JSON. `bad-limit-*` go by the default limits of §11.
+
+`level` says what must find the fault at the latest, and what must still work:
+
+| level | |
+|---|---|
+| `open` | opening the file: header, footer and manifest |
+| `tensor` | reading a tensor (not opening); each of these files has one whose reading fails |
+| `restore` | restoring the files (not reading any tensor) |
+| `verify` | only a full check of everything, padding and nnz included |
+
+`tools/reference/make_vectors.py` writes them. An existing one is never written again or edited; a
+new case, and every bug that was fixed, gets a new name. The `¦` in a name stands for a bar.
+
+| file | kind | level | rule |
+|---|---|---|---|
+"""
+
+
+def write_vectors(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kind, _, _, (data, files, tensors) in CASES:
+        path = folder / name
+        if path.exists():
+            continue
+        path.write_bytes(data)
+        if kind != "good":
+            continue
+        rows = [
+            {"name": n, "sha256": hashlib.sha256(b).hexdigest(), "size": len(b)} for n, b in files
+        ]
+        if len(files) > 1:
+            for row, (_, restored) in zip(rows, files):
+                row["bytes"] = restored.hex()
+        elif len(files[0][1]) <= 4096:
+            path.with_suffix(".bin").write_bytes(files[0][1])
+        for tensor in tensors:
+            if tensor["bytes"] and len(tensor["bytes"]) > 8192:
+                digest = hashlib.sha256(bytes.fromhex(tensor.pop("bytes"))).hexdigest()
+                tensor["bytes_sha256"] = digest
+        text = json.dumps({"files": rows, "tensors": tensors}, indent=1, ensure_ascii=False)
+        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    table = "".join(
+        f"| `{name}` | {kind} | {level} | {rule} |\n"
+        for name, kind, level, rule, _ in sorted(CASES, key=lambda c: c[0])
+    )
+    (folder / "README.md").write_text(README + table, encoding="utf-8")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("make_vectors.py: one argument, the folder")
+    for add in (
+        good_files, good_manifests, good_positions, good_values, good_alternates, good_tensors,
+        good_zstd, bad_ends, bad_columns, bad_sections, bad_files, bad_skeletons, bad_tensors,
+        bad_payloads, bad_blocks, limits, unsupported_files,
+    ):  # fmt: skip
+        add()
+    names = [case[0] for case in CASES]
+    assert len(names) == len(set(names)), "two cases of one name"
+    write_vectors(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
