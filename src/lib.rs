@@ -45,6 +45,7 @@
 //! No bytes of a file make this crate panic, hang, or reserve memory beyond its [`Limits`].
 
 #![deny(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 
 mod archive;
 mod choose;
@@ -68,7 +69,7 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
+pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor, with_mapped};
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
 pub use mapped::Mapped;
@@ -79,3 +80,8 @@ pub use stream::Coding;
 pub use tensor::{DType, Element, ElementClass};
 pub use unpack::{UnpackOptions, UnpackReport, unpack_file};
 pub use values::ValueKind;
+
+/// The example of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,9 +30,9 @@ impl Mapped {
 
     /// Maps a file for the length of one call of a whole-file operation.
     ///
-    /// These operations are documented as mapping their input ([`crate::pack_file`],
-    /// [`crate::unpack_file`]), and are for files that nobody is writing, as is every packer's
-    /// input. What they produce is proven by its SHA-256, against a second pass over the input.
+    /// These operations ([`crate::pack_file`], [`crate::unpack_file`], [`crate::with_mapped`]) are
+    /// documented as mapping their input, and are for files that nobody is writing. What packing
+    /// and unpacking produce is proven by its SHA-256.
     pub(crate) fn for_one_call(file: &File, path: &Path) -> Result<Self> {
         // SAFETY: the documented condition of the operations that call this.
         unsafe { Self::of_file(file, path) }

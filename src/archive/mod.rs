@@ -10,10 +10,11 @@ pub use layout::Layout;
 pub use tensor::Tensor;
 
 use crate::container::{Index, SectionKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Within};
 use crate::limits::Limits;
 use crate::mapped::Mapped;
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -57,6 +58,27 @@ impl Archive<Mapped> {
         // SAFETY: the caller promises what `Mapped::open` asks for.
         Self::new(unsafe { Mapped::open(path) }?)
     }
+}
+
+/// Opens the `.tfz` file at `path`, mapped, for the length of one call of `f`.
+///
+/// For programs that look at a file and end. As with [`pack_file`](crate::pack_file), the file must
+/// not be changed meanwhile: see [`Mapped::open`] for what could happen. An app that keeps an
+/// archive open says so with [`Archive::map`].
+///
+/// # Errors
+/// `Io` if the file can't be mapped; as [`Archive::new`]; what `f` returns. All name the file.
+pub fn with_mapped<R>(
+    path: impl AsRef<Path>,
+    f: impl FnOnce(&Archive<Mapped>) -> Result<R>,
+) -> Result<R> {
+    let path = path.as_ref();
+    let file =
+        File::open(path).map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
+    let mapped = Mapped::for_one_call(&file, path)?;
+    Archive::new(mapped)
+        .and_then(|archive| f(&archive))
+        .within(|| path.display().to_string())
 }
 
 impl<D: AsRef<[u8]>> Archive<D> {

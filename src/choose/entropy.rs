@@ -10,7 +10,7 @@ fn log2(value: u64) -> u64 {
     let mut mantissa = u128::from(value.max(1)) << (63 - whole);
     let mut log = u64::from(whole) << FRACTION;
     for bit in (0..FRACTION).rev() {
-        mantissa = mantissa * mantissa >> 63;
+        mantissa = (mantissa * mantissa) >> 63;
         if mantissa >> 64 != 0 {
             mantissa >>= 1;
             log |= 1 << bit;

@@ -1,5 +1,7 @@
 //! The manifest as a reader may believe it: every rule of the spec checked (spec §4 to §8).
 
+#![warn(clippy::cast_possible_truncation)]
+
 use super::frame::FRAME_BYTES;
 use super::head::{FOOTER_BYTES, Footer, HEADER_BYTES, ManifestCoding, check_header};
 use super::manifest::{Manifest, SHA256_BYTES};
@@ -373,7 +375,7 @@ fn payload_meta(m: &Manifest, i: usize) -> Result<PayloadMeta> {
         table_bytes: m.payload_table_bytes[i],
         blocks: m.payload_blocks[i],
     };
-    if meta.elements == 0 || meta.columns == 0 || meta.elements % meta.columns != 0 {
+    if meta.elements == 0 || meta.columns == 0 || !meta.elements.is_multiple_of(meta.columns) {
         return Err(Error::corrupt(format!(
             "{} elements in rows of {}",
             meta.elements, meta.columns

@@ -42,7 +42,10 @@ pub struct Model {
 /// One tensor of a model file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelTensor {
-    /// What users call it; the kind's submodule says how it is formed. Need not be unique.
+    /// What users call it; need not be unique.
+    ///
+    /// In a GraphDef the constant of a node has the node's name. Other tensors say where they are:
+    /// `NODE:ATTR`, `NODE:ATTR[i]` in a list, `FUNCTION/NODE` in a library function.
     pub name: String,
     /// Element type.
     pub dtype: DType,

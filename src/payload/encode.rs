@@ -60,7 +60,7 @@ fn encode_words<W: Word>(
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<(PayloadMeta, EncodeStats)> {
     let elements = Elements::<W>::new(bytes, spec.canonical_zeros);
-    if elements.len() == 0 || elements.len() as u64 % spec.columns != 0 {
+    if elements.len() == 0 || !(elements.len() as u64).is_multiple_of(spec.columns) {
         return Err(Error::invalid(format!(
             "{} elements do not fall into rows of {}",
             elements.len(),

@@ -214,10 +214,9 @@ impl<'a> Record<'a> {
             let (mut low, mut high) = (0, self.meta.blocks - 1);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if self.end(middle).0 > element {
-                    high = middle
-                } else {
-                    low = middle + 1
+                match self.end(middle).0 > element {
+                    true => high = middle,
+                    false => low = middle + 1,
                 }
             }
             low
