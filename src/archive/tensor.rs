@@ -12,6 +12,9 @@ use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
 use std::ops::Range;
 
+/// Elements outside payloads that are looked at in one go.
+const CHUNK_ELEMENTS: u64 = 1 << 16;
+
 /// A tensor of an archive: what it is, and its elements when asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
@@ -176,30 +179,28 @@ impl<'a> Tensor<'a> {
     }
 
     /// Calls `f` with consecutive pieces of the elements' bytes, and the index of the first
-    /// element of each; a piece is a block, or a part of the elements that repeat.
+    /// element of each: block by block, then what repeats the last element.
     pub(super) fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        let most = crate::payload::MAX_BLOCK_ELEMENTS;
-        let stored = self.n_stored();
-        let mut ends: Vec<u64> = match self.entry().source {
-            Source::Payload(_) => {
-                let record = self.record()?;
-                (0..record.n_blocks())
-                    .map(|block| record.elements(block).end)
-                    .collect()
-            }
-            Source::Opaque | Source::Skeleton(_) => vec![],
-        };
-        let mut scratch = Vec::new();
         let mut start = 0;
-        ends.reverse();
+        if self.has_payload() {
+            let record = self.record()?;
+            let mut scratch = Vec::new();
+            with_word!(self.width(), W => {
+                let tables = record.tables::<W>()?;
+                for block in 0..record.n_blocks() {
+                    let decoded = record.decode::<W>(block, &tables)?;
+                    scratch.resize(decoded.n_bytes(), 0);
+                    decoded.fill(&mut scratch);
+                    f(record.elements(block).start, &scratch)?;
+                }
+            });
+            start = self.n_stored();
+        }
         while start < self.len() {
-            let limit = if start < stored { stored } else { self.len() };
-            let end = ends
-                .pop()
-                .unwrap_or_else(|| limit.min(start.saturating_add(most)));
-            scratch.resize(to_usize((end - start) * self.width() as u64)?, 0);
-            self.read_range(start..end, &mut scratch)?;
-            f(start, &scratch)?;
+            let end = self.len().min(start.saturating_add(CHUNK_ELEMENTS));
+            let mut chunk = vec![0; to_usize((end - start) * self.width() as u64)?];
+            self.read_range(start..end, &mut chunk)?;
+            f(start, &chunk)?;
             start = end;
         }
         Ok(())
