@@ -60,9 +60,9 @@ fn positions(example: &Fence) -> Vec<u32> {
     };
     let bytes = example.hex();
     let mut cursor = Cursor::new(&bytes);
-    let (_, positions) = sparse::read(&mut cursor, n as u32, Some(rows)).unwrap();
+    let set = sparse::read(&mut cursor, n as u32, Some(rows)).unwrap();
     cursor.finish().unwrap();
-    match positions {
+    match set.positions {
         Positions::None => vec![],
         Positions::All => (0..n as u32).collect(),
         Positions::Some(members) => members,

@@ -16,6 +16,8 @@ pub struct Layout {
     pub blocks: u64,
     /// Blocks by how they keep the positions of their entries.
     pub positions: BTreeMap<PositionKind, u64>,
+    /// Streams of positions by their coding.
+    pub position_codings: BTreeMap<Coding, u64>,
     /// Blocks by how they keep their values; a block without entries counts nowhere.
     pub values: BTreeMap<ValueKind, u64>,
     /// Streams of values by their coding.
@@ -56,6 +58,9 @@ fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
     for block in 0..record.n_blocks() {
         let of_block = record.decode(block, &tables)?.layout;
         *layout.positions.entry(of_block.entry_kind).or_default() += 1;
+        for coding in of_block.entry_codings {
+            *layout.position_codings.entry(coding).or_default() += 1;
+        }
         if let Some(kind) = of_block.value_kind {
             *layout.values.entry(kind).or_default() += 1;
         }

@@ -13,8 +13,8 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BlockLayout {
     pub(crate) entry_kind: PositionKind,
+    pub(crate) entry_codings: Vec<Coding>,
     pub(crate) entry_bytes: u64,
-    pub(crate) alternate_kind: PositionKind,
     pub(crate) alternate_bytes: u64,
     /// `None` in a block without entries.
     pub(crate) value_kind: Option<ValueKind>,
@@ -37,12 +37,10 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
     /// Reads a block of `n` elements with its CRC-32.
     pub(super) fn read(bytes: &'a [u8], n: u32, rows: Rows, tables: &Tables<W>) -> Result<Self> {
         let mut cursor = Cursor::new(check_crc(bytes, "block")?);
-        let (entry_kind, entries) =
-            sparse::read(&mut cursor, n, Some(rows)).within(|| "entries".into())?;
+        let entries = sparse::read(&mut cursor, n, Some(rows)).within(|| "entries".into())?;
         let entry_bytes = cursor.position() as u64;
-        let m = entries.count(n);
-        let (alternate_kind, alternates) =
-            sparse::read(&mut cursor, n - m, None).within(|| "alternates".into())?;
+        let m = entries.positions.count(n);
+        let alternates = sparse::read(&mut cursor, n - m, None).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - entry_bytes;
         let values = match m {
             0 => None,
@@ -64,13 +62,13 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
         Ok(Self {
             n,
             background: tables.background,
-            entries,
-            alternates,
+            entries: entries.positions,
+            alternates: alternates.positions,
             values,
             layout: BlockLayout {
-                entry_kind,
+                entry_kind: entries.kind,
+                entry_codings: entries.codings,
                 entry_bytes,
-                alternate_kind,
                 alternate_bytes,
                 value_kind,
                 value_codings,

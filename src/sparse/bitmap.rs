@@ -2,15 +2,15 @@
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::stream;
+use crate::stream::{self, Coding};
 use bitvec::prelude::{BitSlice, BitVec, Lsb0};
 
 pub(super) fn write(out: &mut Vec<u8>, members: &[u32], n: u32) -> Result<()> {
     stream::write_bytes(out, &bitmap(members, n))
 }
 
-pub(super) fn read(cursor: &mut Cursor<'_>, n: u32) -> Result<Vec<u32>> {
-    let (bytes, _) = stream::read_bytes(cursor, n.div_ceil(8) as usize)?;
+pub(super) fn read(cursor: &mut Cursor<'_>, n: u32) -> Result<(Vec<u32>, Coding)> {
+    let (bytes, coding) = stream::read_bytes(cursor, n.div_ceil(8) as usize)?;
     let bits = BitSlice::<u8, Lsb0>::from_slice(&bytes);
     let (used, unused) = bits.split_at(n as usize);
     if unused.any() {
@@ -24,7 +24,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>, n: u32) -> Result<Vec<u32>> {
             .zip(used.iter().by_vals())
             .filter_map(|(i, set)| set.then_some(i)),
     );
-    Ok(members)
+    Ok((members, coding))
 }
 
 pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {

@@ -7,6 +7,7 @@ pub(crate) use relative_index::{Form, GapStats};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::stream::Coding;
 
 /// How a position set is kept; the numbers are those of the registry (spec §12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,25 +112,38 @@ pub(crate) fn write(
     Ok(())
 }
 
+/// A position set as it was read: how it was kept, and its members.
+pub(crate) struct PositionSet {
+    pub(crate) kind: PositionKind,
+    /// How its streams were coded, in their order.
+    pub(crate) codings: Vec<Coding>,
+    pub(crate) positions: Positions,
+}
+
 /// Reads a position set over `n` positions.
-pub(crate) fn read(
-    cursor: &mut Cursor<'_>,
-    n: u32,
-    rows: Option<Rows>,
-) -> Result<(PositionKind, Positions)> {
-    match cursor.u8()? {
-        0 => Ok((PositionKind::None, Positions::None)),
-        1 => Ok((PositionKind::All, Positions::All)),
-        2 => Ok((
-            PositionKind::Bitmap,
-            Positions::Some(bitmap::read(cursor, n)?),
-        )),
-        3 => Ok((
-            PositionKind::RelativeIndex,
-            Positions::Some(relative_index::read(cursor, n, rows)?),
-        )),
-        id => Err(Error::unsupported(format!("position kind {id}"))),
-    }
+pub(crate) fn read(cursor: &mut Cursor<'_>, n: u32, rows: Option<Rows>) -> Result<PositionSet> {
+    let (kind, codings, positions) = match cursor.u8()? {
+        0 => (PositionKind::None, vec![], Positions::None),
+        1 => (PositionKind::All, vec![], Positions::All),
+        2 => {
+            let (members, coding) = bitmap::read(cursor, n)?;
+            (PositionKind::Bitmap, vec![coding], Positions::Some(members))
+        }
+        3 => {
+            let (members, codings) = relative_index::read(cursor, n, rows)?;
+            (
+                PositionKind::RelativeIndex,
+                codings,
+                Positions::Some(members),
+            )
+        }
+        id => return Err(Error::unsupported(format!("position kind {id}"))),
+    };
+    Ok(PositionSet {
+        kind,
+        codings,
+        positions,
+    })
 }
 
 /// Counts of the bytes that a bitmap of `members` has, for the chooser.
@@ -163,7 +177,7 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, plan, members, n, rows).unwrap();
         let mut cursor = Cursor::new(&out);
-        let (_, positions) = read(&mut cursor, n, rows).unwrap();
+        let positions = read(&mut cursor, n, rows).unwrap().positions;
         cursor.finish().unwrap();
         assert_eq!(positions, Positions::Some(members.to_vec()), "{plan:?} {n}");
         for end in 0..out.len() {
@@ -202,7 +216,7 @@ mod tests {
         ) {
             let bytes = [&[kind][..], &bytes].concat();
             let rows = Some(Rows { columns, first_element: 3 });
-            if let Ok((_, Positions::Some(members))) = read(&mut Cursor::new(&bytes), n, rows) {
+            if let Ok(PositionSet { positions: Positions::Some(members), .. }) = read(&mut Cursor::new(&bytes), n, rows) {
                 prop_assert!(members.windows(2).all(|w| w[0] < w[1]));
                 prop_assert!(members.last().is_none_or(|&last| last < n));
             }
@@ -235,7 +249,7 @@ mod tests {
             PositionKind::RelativeIndex,
         ];
         assert_eq!(ids.map(|k| k as u8), [0, 1, 2, 3]);
-        let error = read(&mut Cursor::new(&[4]), 1, None).unwrap_err();
+        let error = read(&mut Cursor::new(&[4]), 1, None).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

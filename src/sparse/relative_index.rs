@@ -3,7 +3,7 @@
 use super::Rows;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
-use crate::stream;
+use crate::stream::{self, Coding};
 
 /// Widest gap symbol, in bits.
 pub(crate) const MAX_GAP_BITS: u32 = 16;
@@ -85,8 +85,13 @@ pub(super) fn write(
     stream::write_symbols(out, &symbols, form.gap_bits)
 }
 
-/// Reads the members of a set over `n` positions, strictly ascending.
-pub(super) fn read(cursor: &mut Cursor<'_>, n: u32, rows: Option<Rows>) -> Result<Vec<u32>> {
+/// Reads the members of a set over `n` positions, strictly ascending, and the codings of its
+/// streams.
+pub(super) fn read(
+    cursor: &mut Cursor<'_>,
+    n: u32,
+    rows: Option<Rows>,
+) -> Result<(Vec<u32>, Vec<Coding>)> {
     let form = Form::from_byte(cursor.u8()?)?;
     let n_symbols = cursor.varint()?;
     if n_symbols == 0 || n_symbols > u64::from(n) {
@@ -96,14 +101,15 @@ pub(super) fn read(cursor: &mut Cursor<'_>, n: u32, rows: Option<Rows>) -> Resul
     }
     let n_symbols = to_usize(n_symbols)?;
     if !form.by_rows {
-        let (symbols, _) = stream::read_symbols(cursor, n_symbols, form.gap_bits)?;
-        return one_chain(&symbols, form, n);
+        let (symbols, coding) = stream::read_symbols(cursor, n_symbols, form.gap_bits)?;
+        return Ok((one_chain(&symbols, form, n)?, vec![coding]));
     }
     let rows = rows.ok_or_else(|| Error::corrupt("a set of alternates has no rows"))?;
     let n_rows = rows.ends(n).count();
-    let (counts, _) = stream::read_symbols(cursor, n_rows, count_bits(rows, n))?;
-    let (symbols, _) = stream::read_symbols(cursor, n_symbols, form.gap_bits)?;
-    chains_by_rows(&symbols, &counts, form, rows, n)
+    let (counts, count_coding) = stream::read_symbols(cursor, n_rows, count_bits(rows, n))?;
+    let (symbols, coding) = stream::read_symbols(cursor, n_symbols, form.gap_bits)?;
+    let members = chains_by_rows(&symbols, &counts, form, rows, n)?;
+    Ok((members, vec![count_coding, coding]))
 }
 
 fn one_chain(symbols: &[u32], form: Form, n: u32) -> Result<Vec<u32>> {
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn fillers_are_entries() {
         let out = bytes(2 | FILLER, &[3, 1, 0]);
-        assert_eq!(read(&mut Cursor::new(&out), 10, None).unwrap(), [3, 5, 6]);
+        assert_eq!(read(&mut Cursor::new(&out), 10, None).unwrap().0, [3, 5, 6]);
     }
 
     #[test]
