@@ -41,6 +41,9 @@ impl Mapped {
     /// # Safety
     /// As [`open`](Self::open).
     unsafe fn of_file(file: &File, path: &Path) -> Result<Self> {
+        if file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::invalid(format!("{} is not a file", path.display())));
+        }
         // SAFETY: the caller promises that nobody changes or truncates the file.
         let map = unsafe { memmap2::Mmap::map(file) };
         map.map(Self)

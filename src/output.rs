@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// Writes `path` by `write`, which gets an open temporary file in the same folder.
@@ -16,14 +17,20 @@ pub(crate) fn write_file<R>(
     overwrite: bool,
     write: impl FnOnce(&mut File) -> Result<R>,
 ) -> Result<R> {
-    if !overwrite {
-        check_absent(path)?;
-    }
+    check_writable(path, overwrite)?;
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let failed = |e| Error::io(format!("cannot write {}", path.display()), e);
+    let failed = |e: io::Error| {
+        // The error of a temporary file names it; the user knows only the file that was asked for.
+        let e = if e.raw_os_error().is_none() {
+            io::Error::from(e.kind())
+        } else {
+            e
+        };
+        Error::io(format!("cannot write {}", path.display()), e)
+    };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tfzip-").suffix(".tmp");
     #[cfg(unix)]
@@ -45,19 +52,19 @@ pub(crate) fn write_file<R>(
     Ok(result)
 }
 
-/// Fails if there is something at `path`.
-pub(crate) fn check_absent(path: &Path) -> Result<()> {
-    if path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "{} exists; it is overwritten only when that is asked for",
-        path.display()
-    )))
+/// Fails if there is something at `path` that is not to be overwritten, or can't be: a device, a
+/// folder. A link is replaced, not followed.
+fn check_writable(path: &Path, overwrite: bool) -> Result<()> {
+    let wrong = match path.symlink_metadata() {
+        Ok(_) if !overwrite => "exists; it is overwritten only when that is asked for",
+        Ok(there) if !there.is_file() && !there.is_symlink() => "is not a file",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(format!("{} {wrong}", path.display())))
 }
 
 /// Makes a rename in `folder` last through a power cut, where the system can.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()
     } else {

@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 use crate::tensor::Element;
 use crate::word::{Word, with_word};
 
+/// Most rows of a tensor without elements: nothing else bounds its row pointers.
+const MAX_EMPTY_ROWS: u64 = 1 << 20;
+
 /// A matrix in CSR form: the elements that are not zero, row by row.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -46,13 +49,13 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
             "{n_columns} columns in CSR form, the limit is 2^32"
         )));
     }
-    // The entries decide how much memory is needed; the row pointers are as many as rows, which
-    // the limits of the archive bound only through the tensor's bytes.
-    let n_rows = if tensor.is_empty() {
-        n_rows.min(u64::from(u32::MAX))
-    } else {
-        n_rows
-    };
+    // There are as many row pointers as rows, which the limits of the archive bound only through
+    // the tensor's bytes.
+    if tensor.is_empty() && n_rows > MAX_EMPTY_ROWS {
+        return Err(Error::limit(format!(
+            "{n_rows} rows without elements in CSR form, the limit is {MAX_EMPTY_ROWS}"
+        )));
+    }
     let mut builder = Builder {
         dtype: tensor.dtype(),
         n_columns,
@@ -61,7 +64,7 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
         values: Vec::new(),
     };
     let width = tensor.dtype().width().unwrap_or(1);
-    let sparse = tensor.has_payload() && tensor.n_stored() == tensor.len();
+    let sparse = tensor.payload().is_some() && tensor.n_stored() == tensor.len();
     let done = sparse && with_word!(width, W => builder.add_entries::<W>(tensor)?);
     if !done {
         tensor.for_each_chunk(|first, bytes| {

@@ -16,6 +16,9 @@ pub struct Layout {
     pub blocks: u64,
     /// Blocks by how they keep the positions of their entries.
     pub positions: BTreeMap<PositionKind, u64>,
+    /// Blocks by how they say which elements are −0.0 (spec §9: alternates); blocks without count
+    /// nowhere.
+    pub alternates: BTreeMap<PositionKind, u64>,
     /// Streams of positions by their coding.
     pub position_codings: BTreeMap<Coding, u64>,
     /// Blocks by how they keep their values; a block without entries counts nowhere.
@@ -24,7 +27,7 @@ pub struct Layout {
     pub value_codings: BTreeMap<Coding, u64>,
     /// Bytes of the positions of entries.
     pub position_bytes: u64,
-    /// Bytes that say where −0.0 is (spec §9: alternates).
+    /// Bytes that say where −0.0 is.
     pub alternate_bytes: u64,
     /// Bytes of the values.
     pub value_bytes: u64,
@@ -58,6 +61,12 @@ fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
     for block in 0..record.n_blocks() {
         let of_block = record.decode(block, &tables)?.layout;
         *layout.positions.entry(of_block.entry_kind).or_default() += 1;
+        if of_block.alternate_kind != PositionKind::None {
+            *layout
+                .alternates
+                .entry(of_block.alternate_kind)
+                .or_default() += 1;
+        }
         for coding in of_block.entry_codings {
             *layout.position_codings.entry(coding).or_default() += 1;
         }

@@ -18,6 +18,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// Tensors of one name that an error tells apart.
+const MAX_PLACES: usize = 4;
+
 /// An open `.tfz` file.
 ///
 /// Opening reads the footer and the manifest. Everything else is read, and its checksums are
@@ -131,8 +134,10 @@ impl<D: AsRef<[u8]>> Archive<D> {
             [row] => Ok(Tensor::new(self.as_bytes(), &self.index, *row)),
             [] => Err(Error::invalid(format!("no tensor is called {name:?}"))),
             rows => {
+                // A few: a small file can give one name to a million tensors.
                 let places: Vec<String> = rows
                     .iter()
+                    .take(MAX_PLACES)
                     .map(|&row| {
                         format!(
                             "#{row} in {}",
@@ -140,8 +145,9 @@ impl<D: AsRef<[u8]>> Archive<D> {
                         )
                     })
                     .collect();
+                let more = if rows.len() > MAX_PLACES { ", ..." } else { "" };
                 Err(Error::invalid(format!(
-                    "{} tensors are called {name:?}: {}",
+                    "{} tensors are called {name:?}: {}{more}",
                     rows.len(),
                     places.join(", ")
                 )))

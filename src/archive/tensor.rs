@@ -105,6 +105,15 @@ impl<'a> Tensor<'a> {
         }
     }
 
+    /// Number of the payload that its elements are in; tensors with the same elements share one.
+    /// `None` if they are in the skeleton.
+    pub fn payload(&self) -> Option<usize> {
+        match self.entry().source {
+            Source::Payload(payload) => Some(payload),
+            Source::Opaque | Source::Skeleton(_) => None,
+        }
+    }
+
     /// How its payload is kept; `None` if it is in the skeleton. Decodes the whole tensor.
     ///
     /// # Errors
@@ -162,7 +171,8 @@ impl<'a> Tensor<'a> {
     /// [`matrix_shape`](Self::matrix_shape) (spec §7.4).
     ///
     /// # Errors
-    /// As [`to_vec`](Self::to_vec); `LimitExceeded` with more than 2^32 columns.
+    /// As [`to_vec`](Self::to_vec); `LimitExceeded` with more than 2^32 columns, or without elements
+    /// and with more than 2^20 rows.
     pub fn csr<T: Element>(&self) -> Result<Csr<T>> {
         self.check_type::<T>()?;
         csr::of_tensor(self).within(|| self.place())
@@ -179,10 +189,14 @@ impl<'a> Tensor<'a> {
     }
 
     /// Calls `f` with consecutive pieces of the elements' bytes, and the index of the first
-    /// element of each: block by block, then what repeats the last element.
-    pub(super) fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    /// element of each: block by block, then what repeats the last element. One piece is in memory
+    /// at a time.
+    ///
+    /// # Errors
+    /// As [`read_bytes_into`](Self::read_bytes_into); what `f` returns.
+    pub fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
         let mut start = 0;
-        if self.has_payload() {
+        if self.payload().is_some() {
             let record = self.record()?;
             let mut scratch = Vec::new();
             with_word!(self.width(), W => {
@@ -222,10 +236,6 @@ impl<'a> Tensor<'a> {
     /// Elements that are stored; the others repeat the last of them.
     pub(super) fn n_stored(&self) -> u64 {
         self.entry().elements - self.entry().repeats
-    }
-
-    pub(super) fn has_payload(&self) -> bool {
-        matches!(self.entry().source, Source::Payload(_))
     }
 
     fn place(&self) -> String {

@@ -15,6 +15,7 @@ pub(crate) struct BlockLayout {
     pub(crate) entry_kind: PositionKind,
     pub(crate) entry_codings: Vec<Coding>,
     pub(crate) entry_bytes: u64,
+    pub(crate) alternate_kind: PositionKind,
     pub(crate) alternate_bytes: u64,
     /// `None` in a block without entries.
     pub(crate) value_kind: Option<ValueKind>,
@@ -69,6 +70,7 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
                 entry_kind: entries.kind,
                 entry_codings: entries.codings,
                 entry_bytes,
+                alternate_kind: alternates.kind,
                 alternate_bytes,
                 value_kind,
                 value_codings,

@@ -5,7 +5,7 @@ use crate::text::hex;
 use crate::{elements, limit};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tfzip::{Archive, Layout, Result, Tensor};
+use tfzip::{Archive, Coding, Layout, Result, Tensor};
 
 /// A `.tfz` file.
 #[derive(Debug, Serialize)]
@@ -73,6 +73,8 @@ pub struct TensorReport {
 /// How an encoded tensor is kept.
 #[derive(Debug, Serialize)]
 pub struct EncodedReport {
+    /// Number of its payload; tensors with the same elements share one.
+    pub payload: usize,
     /// Stored bits for each nonzero.
     pub bits_per_nonzero: Option<f64>,
     /// The information limit (see [`limit`]), rounded up to bytes.
@@ -83,6 +85,10 @@ pub struct EncodedReport {
     pub blocks: u64,
     /// Blocks by how they keep positions.
     pub positions: BTreeMap<&'static str, u64>,
+    /// Streams of positions by their coding.
+    pub position_codings: BTreeMap<&'static str, u64>,
+    /// Blocks by how they say which elements are −0.0.
+    pub alternates: BTreeMap<&'static str, u64>,
     /// Blocks by how they keep values.
     pub values: BTreeMap<&'static str, u64>,
     /// Streams of values by their coding.
@@ -194,11 +200,14 @@ impl EncodedReport {
         let limit_bytes = (limit_bits / 8.0).ceil() as u64;
         let stored_bytes = tensor.stored_bytes();
         Ok(Self {
+            payload: tensor.payload().unwrap_or_default(),
             bits_per_nonzero: bits_per_nonzero(stored_bytes, tensor.nnz()),
             limit_bytes,
             over_limit: over_limit(stored_bytes, limit_bytes),
             blocks: layout.blocks,
             positions: named(&layout.positions, |kind| kind.name()),
+            position_codings: named(&layout.position_codings, |coding| coding.name()),
+            alternates: named(&layout.alternates, |kind| kind.name()),
             values: named(&layout.values, |kind| kind.name()),
             value_codings: named(&layout.value_codings, |coding| coding.name()),
             codebook_len: layout.codebook_len,
@@ -240,11 +249,21 @@ pub fn over_limit(stored_bytes: u64, limit_bytes: u64) -> Option<f64> {
 /// Positions and values in a few words, for instance `relative-index + planes(packed/zstd)`.
 fn encoding(layout: &Layout) -> String {
     let list = |names: Vec<&str>| names.join("/");
-    let mut words = list(layout.positions.keys().map(|kind| kind.name()).collect());
+    let coded = |kinds: String, codings: &BTreeMap<Coding, u64>| match codings.is_empty() {
+        true => kinds,
+        false => format!(
+            "{kinds}({})",
+            list(codings.keys().map(|coding| coding.name()).collect())
+        ),
+    };
+    let positions = list(layout.positions.keys().map(|kind| kind.name()).collect());
+    let mut words = coded(positions, &layout.position_codings);
     if !layout.values.is_empty() {
         let values = list(layout.values.keys().map(|kind| kind.name()).collect());
-        let codings = list(layout.value_codings.keys().map(|c| c.name()).collect());
-        words += &format!(" + {values}({codings})");
+        words += &format!(" + {}", coded(values, &layout.value_codings));
+    }
+    if !layout.alternates.is_empty() {
+        words += " + −0.0";
     }
     if layout.has_background {
         words += " + background";

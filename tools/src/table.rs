@@ -4,6 +4,7 @@ use crate::report::{Report, StoredBytes, TensorReport, bits_per_nonzero, over_li
 use crate::rivals::Rival;
 use crate::text::{grouped, percent, printable};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::collections::HashSet;
 
 /// Everything about a file. Of the tensors in the skeleton there is only the number, unless `all`
 /// are asked for.
@@ -95,11 +96,16 @@ impl Total {
             bytes: StoredBytes::default().by_purpose(),
             ..Self::default()
         };
+        // What several tensors share is there, and counts, once.
+        let mut seen = HashSet::new();
         for tensor in &report.tensors {
             let Some(encoded) = &tensor.encoded else {
                 continue;
             };
             total.tensors += 1;
+            if !seen.insert(encoded.payload) {
+                continue;
+            }
             total.elements += tensor.elements;
             total.nnz += tensor.nnz;
             total.stored_bytes += tensor.stored_bytes;
@@ -133,8 +139,7 @@ fn parts(report: &Report) -> String {
     let total = Total::new(report);
     for (kind, bytes) in kinds {
         add(kind, bytes);
-        // Tensors that share a payload count its bytes more than once: then this says nothing.
-        if kind == "payloads" && bytes == total.stored_bytes {
+        if kind == "payloads" {
             for (purpose, bytes) in total.bytes {
                 add(&format!("  {purpose}"), bytes);
             }
