@@ -52,6 +52,9 @@ mod choose;
 mod container;
 mod cursor;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod mapped;
 pub mod model;

@@ -9,180 +9,16 @@
     reason = "a test may panic, its values are arbitrary, and its messages are TensorFlow's"
 )]
 
+mod common;
+
+use common::graph_def::*;
+use common::shared_files;
 use proptest::prelude::*;
 use prost::Message;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
 use tfzip::model::{self, TensorData};
 use tfzip::{DType, ErrorKind};
-
-// TensorFlow's messages, as far as tensors can stand in them.
-
-#[derive(Clone, PartialEq, Message)]
-struct GraphDef {
-    #[prost(message, repeated, tag = "1")]
-    node: Vec<NodeDef>,
-    #[prost(message, optional, tag = "2")]
-    library: Option<FunctionDefLibrary>,
-    #[prost(int32, tag = "3")]
-    version: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NodeDef {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    op: String,
-    #[prost(string, repeated, tag = "3")]
-    input: Vec<String>,
-    #[prost(string, tag = "4")]
-    device: String,
-    #[prost(btree_map = "string, message", tag = "5")]
-    attr: Attrs,
-}
-
-type Attrs = BTreeMap<String, AttrValue>;
-
-#[derive(Clone, PartialEq, Message)]
-struct AttrValue {
-    #[prost(oneof = "Attr", tags = "1, 2, 3, 6, 8, 10")]
-    value: Option<Attr>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum Attr {
-    #[prost(message, tag = "1")]
-    List(ListValue),
-    #[prost(bytes, tag = "2")]
-    S(Vec<u8>),
-    #[prost(int64, tag = "3")]
-    I(i64),
-    #[prost(int32, tag = "6")]
-    Type(i32),
-    #[prost(message, tag = "8")]
-    Tensor(TensorProto),
-    #[prost(message, tag = "10")]
-    Func(NameAttrList),
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ListValue {
-    #[prost(int64, repeated, tag = "3")]
-    i: Vec<i64>,
-    #[prost(message, repeated, tag = "8")]
-    tensor: Vec<TensorProto>,
-    #[prost(message, repeated, tag = "9")]
-    func: Vec<NameAttrList>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NameAttrList {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(btree_map = "string, message", tag = "2")]
-    attr: Attrs,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FunctionDefLibrary {
-    #[prost(message, repeated, tag = "1")]
-    function: Vec<FunctionDef>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FunctionDef {
-    #[prost(message, optional, tag = "1")]
-    signature: Option<OpDef>,
-    #[prost(message, repeated, tag = "3")]
-    node_def: Vec<NodeDef>,
-    #[prost(btree_map = "string, message", tag = "5")]
-    attr: Attrs,
-    #[prost(btree_map = "uint32, message", tag = "7")]
-    arg_attr: BTreeMap<u32, ArgAttrs>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ArgAttrs {
-    #[prost(btree_map = "string, message", tag = "1")]
-    attr: Attrs,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct OpDef {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, repeated, tag = "4")]
-    attr: Vec<AttrDef>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct AttrDef {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "3")]
-    default_value: Option<AttrValue>,
-    #[prost(message, optional, tag = "7")]
-    allowed_values: Option<AttrValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorProto {
-    #[prost(int32, tag = "1")]
-    dtype: i32,
-    #[prost(message, optional, tag = "2")]
-    tensor_shape: Option<TensorShapeProto>,
-    #[prost(int32, tag = "3")]
-    version_number: i32,
-    #[prost(bytes, tag = "4")]
-    tensor_content: Vec<u8>,
-    #[prost(float, repeated, tag = "5")]
-    float_val: Vec<f32>,
-    #[prost(double, repeated, tag = "6")]
-    double_val: Vec<f64>,
-    #[prost(int32, repeated, tag = "7")]
-    int_val: Vec<i32>,
-    #[prost(bytes, repeated, tag = "8")]
-    string_val: Vec<Vec<u8>>,
-    #[prost(float, repeated, tag = "9")]
-    scomplex_val: Vec<f32>,
-    #[prost(int64, repeated, tag = "10")]
-    int64_val: Vec<i64>,
-    #[prost(bool, repeated, tag = "11")]
-    bool_val: Vec<bool>,
-    #[prost(double, repeated, tag = "12")]
-    dcomplex_val: Vec<f64>,
-    #[prost(int32, repeated, tag = "13")]
-    half_val: Vec<i32>,
-    #[prost(bytes, repeated, tag = "14")]
-    resource_handle_val: Vec<Vec<u8>>,
-    #[prost(bytes, repeated, tag = "15")]
-    variant_val: Vec<Vec<u8>>,
-    #[prost(uint32, repeated, tag = "16")]
-    uint32_val: Vec<u32>,
-    #[prost(uint64, repeated, tag = "17")]
-    uint64_val: Vec<u64>,
-    #[prost(bytes, tag = "18")]
-    float8_val: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorShapeProto {
-    #[prost(message, repeated, tag = "2")]
-    dim: Vec<Dim>,
-    #[prost(bool, tag = "3")]
-    unknown_rank: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Dim {
-    #[prost(int64, tag = "1")]
-    size: i64,
-    #[prost(string, tag = "2")]
-    name: String,
-}
 
 /// A tensor as a test sees it: its raw bytes and the number of repeats, or `None` if opaque.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -502,29 +338,6 @@ proptest! {
         let file = graph.encode_to_vec();
         prop_assert_eq!(found(&file), expected(&graph));
     }
-}
-
-/// The files below folders of `../shared/data`; `None`, with a word on stderr, where it is missing.
-fn shared_files(folders: &[&str]) -> Option<Vec<PathBuf>> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    if !data.is_dir() {
-        eprintln!("skipped: there is no {}", data.display());
-        return None;
-    }
-    let mut open: Vec<_> = folders.iter().map(|f| data.join(f)).collect();
-    let mut files = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                files.push(path);
-            }
-        }
-    }
-    assert!(!files.is_empty());
-    Some(files)
 }
 
 #[test]

@@ -431,6 +431,9 @@ fn files(
             let bytes = m.file_bytes[i];
             total = total.saturating_add(bytes);
             Limits::check("bytes of all files", total, limits.total_bytes)?;
+            if i64::try_from(total).is_err() {
+                return Err(Error::corrupt("all files have 2^63 bytes or more"));
+            }
             let first_hole = next_hole;
             next_hole = usize::try_from(m.file_holes[i])
                 .ok()

@@ -2,7 +2,6 @@
 //! (spec §6.1).
 
 use crate::error::{Error, Result};
-use std::collections::HashSet;
 
 /// Names that mean a device on some systems, whatever follows a dot.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
@@ -46,23 +45,25 @@ fn is_device(part: &str) -> bool {
 
 /// Checks that the names don't get in each other's way.
 pub(super) fn check_distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
-    let lower: Vec<String> = names.map(str::to_lowercase).collect();
-    let mut seen = HashSet::with_capacity(lower.len());
-    for name in &lower {
-        if !seen.insert(name.as_str()) {
+    // With the separator below every other character, what is in a folder follows directly after
+    // a file of the folder's name: neighbours are all that has to be compared.
+    let mut names: Vec<String> = names
+        .map(|name| name.to_lowercase().replace('/', "\0"))
+        .collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        let Some(rest) = pair[1].strip_prefix(&pair[0]) else {
+            continue;
+        };
+        let [first, second] = [0, 1].map(|i: usize| pair[i].replace('\0', "/"));
+        if rest.is_empty() {
             return Err(Error::corrupt(format!(
-                "two files have the name {name:?}, not counting case"
+                "two files have the name {first:?}, not counting case"
             )));
         }
-    }
-    for name in &lower {
-        let folder = name
-            .match_indices('/')
-            .map(|(at, _)| &name[..at])
-            .find(|folder| seen.contains(folder));
-        if let Some(folder) = folder {
+        if rest.starts_with('\0') {
             return Err(Error::corrupt(format!(
-                "{folder:?} is a file, and the folder of {name:?}"
+                "{first:?} is a file, and the folder of {second:?}"
             )));
         }
     }

@@ -89,7 +89,7 @@ fn the_table_has_the_encoded_tensors_or_all() {
         .find(|line| line.ends_with(" fc1/kernel"))
         .unwrap();
     assert!(line.contains("float32  [64, 300]"), "{line}");
-    assert!(line.contains("relative-index + planes("), "{line}");
+    assert!(line.contains("relative-index(zstd) + planes("), "{line}");
     assert!(!few.contains("fc3/bias"), "{few}");
     assert!(
         few.contains("and 1 more in the skeleton (--all lists them)"),
