@@ -63,6 +63,7 @@ mod pack;
 mod parallel;
 mod payload;
 mod progress;
+mod rewrite;
 mod sparse;
 #[cfg(test)]
 mod spec_examples;
@@ -76,12 +77,13 @@ pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor, with_m
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
 pub use mapped::Mapped;
-pub use pack::{PackOptions, PackReport, pack_file, pack_slice};
+pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use progress::{Phase, Progress};
+pub use rewrite::{RewriteReport, rewrite_file};
 pub use sparse::PositionKind;
 pub use stream::Coding;
 pub use tensor::{DType, Element, ElementClass};
-pub use unpack::{UnpackOptions, UnpackReport, unpack_file};
+pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::ValueKind;
 
 /// The example of the README compiles and runs.

@@ -1,7 +1,7 @@
-//! Files that are either whole or not there: written beside their name, then renamed.
+//! Files and folders that are either whole or not there: written beside their name, then renamed.
 
 use crate::error::{Error, Result};
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -17,47 +17,137 @@ pub(crate) fn write_file<R>(
     overwrite: bool,
     write: impl FnOnce(&mut File) -> Result<R>,
 ) -> Result<R> {
-    check_writable(path, overwrite)?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = |e: io::Error| {
-        // The error of a temporary file names it; the user knows only the file that was asked for.
-        let e = if e.raw_os_error().is_none() {
-            io::Error::from(e.kind())
-        } else {
-            e
-        };
-        Error::io(format!("cannot write {}", path.display()), e)
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tfzip-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // What any new file gets; the umask takes its part.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut temporary = builder.tempfile_in(folder).map_err(failed)?;
+    check_writable(path, overwrite, Metadata::is_file)?;
+    let folder = parent(path);
+    let failed = |e| failed(path, e);
+    let mut temporary = temporary(0o666).tempfile_in(folder).map_err(failed)?;
     let result = write(temporary.as_file_mut())?;
     temporary.as_file().sync_all().map_err(failed)?;
-    let renamed = if overwrite {
-        temporary.persist(path)
-    } else {
-        temporary.persist_noclobber(path)
+    let renamed = match overwrite {
+        true => temporary.persist(path),
+        false => temporary.persist_noclobber(path),
     };
     renamed.map_err(|e| failed(e.error))?;
     sync_folder(folder).map_err(failed)?;
     Ok(result)
 }
 
-/// Fails if there is something at `path` that is not to be overwritten, or can't be: a device, a
-/// folder. A link is replaced, not followed.
-fn check_writable(path: &Path, overwrite: bool) -> Result<()> {
+/// Fills the folder `path` by `fill`, which gets an empty temporary folder beside it.
+///
+/// The folder has its name only once `fill` has succeeded. A folder that was there before is moved
+/// aside then, and deleted only when the new one has its name.
+///
+/// # Errors
+/// As [`write_file`].
+pub(crate) fn write_folder(
+    path: &Path,
+    overwrite: bool,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    check_writable(path, overwrite, Metadata::is_dir)?;
+    let folder = parent(path);
+    let failed = |e| failed(path, e);
+    let new = temporary(0o777).tempdir_in(folder).map_err(failed)?;
+    fill(new.path())?;
+    sync_tree(new.path()).map_err(failed)?;
+    if path.symlink_metadata().is_ok() {
+        replace_folder(new.path(), path, folder)?;
+    } else {
+        fs::rename(new.path(), path).map_err(failed)?;
+    }
+    // It has another name now: there is nothing left to clean up.
+    let _ = new.keep();
+    sync_folder(folder).map_err(failed)
+}
+
+/// Gives the folder `new` the name `path`, and deletes what had that name.
+fn replace_folder(new: &Path, path: &Path, folder: &Path) -> Result<()> {
+    let failed = |e| failed(path, e);
+    let aside = temporary(0o777).tempdir_in(folder).map_err(failed)?;
+    let old = aside.path().join("old");
+    fs::rename(path, &old).map_err(failed)?;
+    let Err(error) = fs::rename(new, path) else {
+        return Ok(());
+    };
+    if fs::rename(&old, path).is_err() {
+        let kept = aside.keep().join("old");
+        return Err(Error::io(
+            format!(
+                "cannot write {}; what it was is now {}",
+                path.display(),
+                kept.display()
+            ),
+            error,
+        ));
+    }
+    Err(failed(error))
+}
+
+/// Writes a new file inside a folder that is being filled, and the folders that lead to it.
+///
+/// # Errors
+/// `Io`; what `write` returns.
+pub(crate) fn write_new(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let failed = |e| failed(path, e);
+    fs::create_dir_all(parent(path)).map_err(failed)?;
+    let mut file = File::create_new(path).map_err(failed)?;
+    write(&mut file)?;
+    file.sync_all().map_err(failed)
+}
+
+/// Makes folders inside a folder that is being filled.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn make_folders<'a>(
+    folder: &Path,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<()> {
+    names.try_for_each(|name| {
+        let path = folder.join(name);
+        fs::create_dir_all(&path).map_err(|e| failed(&path, e))
+    })
+}
+
+/// The error for `path`, which could not be written.
+fn failed(path: &Path, error: io::Error) -> Error {
+    // The error of a temporary file names it; the user knows only what was asked for.
+    let error = match error.raw_os_error() {
+        Some(_) => error,
+        None => error.kind().into(),
+    };
+    Error::io(format!("cannot write {}", path.display()), error)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A temporary file or folder with the permissions that any new one gets; the umask takes its part.
+fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tfzip-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+/// Fails if there is something at `path` that is not to be overwritten, or not of the `right` kind:
+/// a device, a folder for a file. A link is replaced, not followed.
+fn check_writable(path: &Path, overwrite: bool, right: impl Fn(&Metadata) -> bool) -> Result<()> {
     let wrong = match path.symlink_metadata() {
         Ok(_) if !overwrite => "exists; it is overwritten only when that is asked for",
-        Ok(there) if !there.is_file() && !there.is_symlink() => "is not a file",
+        Ok(there) if !right(&there) && !there.is_symlink() => {
+            "is something else, which is not overwritten"
+        }
         _ => return Ok(()),
     };
     Err(Error::invalid(format!("{} {wrong}", path.display())))
@@ -70,6 +160,17 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// [`sync_folder`] for all folders in `folder`; its files have been synced when they were written.
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        }
+    }
+    sync_folder(folder)
 }
 
 #[cfg(test)]
@@ -113,5 +214,32 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         put(b"two", true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_folder_is_replaced_only_by_a_whole_one() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("model");
+        let fill = |text: &'static [u8]| {
+            move |folder: &Path| {
+                write_new(&folder.join("a/b"), |file| {
+                    file.write_all(text).map_err(|e| Error::io("", e))
+                })
+            }
+        };
+        write_folder(&path, false, fill(b"one")).unwrap();
+        assert_eq!(
+            write_folder(&path, false, fill(b"two")).unwrap_err().kind(),
+            ErrorKind::InvalidArgument
+        );
+        write_folder(&path, true, |_| Err(Error::model("no"))).unwrap_err();
+        assert_eq!(fs::read(path.join("a/b")).unwrap(), b"one");
+        write_folder(&path, true, fill(b"two")).unwrap();
+        assert_eq!(fs::read(path.join("a/b")).unwrap(), b"two");
+        assert_eq!(
+            fs::read_dir(&root).unwrap().count(),
+            1,
+            "nothing else is left"
+        );
     }
 }

@@ -51,8 +51,8 @@ impl<'a> Meter<'a> {
         }
     }
 
-    pub(crate) fn set(&mut self, done: u64) {
-        self.done = done;
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.done += bytes;
         if let Some(Progress(f)) = self.progress {
             f(self.phase, self.done, self.total);
         }
@@ -66,7 +66,7 @@ impl<'a> Meter<'a> {
 
 impl Write for Meter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.set(self.done + bytes.len() as u64);
+        self.add(bytes.len() as u64);
         Ok(bytes.len())
     }
 
@@ -84,7 +84,7 @@ pub(crate) struct Metered<'a, W> {
 impl<W: Write> Write for Metered<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.out.write(bytes)?;
-        self.meter.set(self.meter.done + n as u64);
+        self.meter.add(n as u64);
         Ok(n)
     }
 

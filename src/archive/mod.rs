@@ -165,6 +165,16 @@ impl<D: AsRef<[u8]>> Archive<D> {
         })
     }
 
+    /// Folders with nothing in them, which restoring makes.
+    pub fn empty_folders(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.index.empty_folders.iter().map(String::as_str)
+    }
+
+    /// Whether it holds a folder, and not just a file.
+    pub fn is_folder(&self) -> bool {
+        self.index.is_folder
+    }
+
     /// The parts of the `.tfz` file, in order, without gaps: what every byte of it is for.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = vec![Part {

@@ -138,7 +138,7 @@ mod tests {
 
     fn plans(n: u32, step: usize) -> Vec<PositionPlan> {
         let members: Vec<u32> = (0..n)
-            .filter(|i| i.wrapping_mul(2_654_435_761) as usize % step == 0)
+            .filter(|i| (i.wrapping_mul(2_654_435_761) as usize).is_multiple_of(step))
             .collect();
         let gaps = GapStats::new(&members, n, None);
         positions(
@@ -170,7 +170,7 @@ mod tests {
                     state = state
                         .wrapping_mul(6364136223846793005)
                         .wrapping_add(1442695040888963407);
-                    (state >> 33) % density_inverse == 0
+                    (state >> 33).is_multiple_of(density_inverse)
                 })
                 .collect();
             narrowest(

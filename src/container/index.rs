@@ -31,6 +31,9 @@ pub(crate) struct Index {
     pub(crate) tensors: Vec<TensorRow>,
     /// Dimensions of all tensors.
     pub(crate) dims: Vec<u64>,
+    pub(crate) empty_folders: Vec<String>,
+    /// Whether restoring makes a folder, and not just a file.
+    pub(crate) is_folder: bool,
     /// Bytes of the skeleton.
     pub(crate) skeleton_bytes: u64,
     /// Bytes of the manifest in the file.
@@ -178,8 +181,14 @@ fn check(m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
         )));
     }
     let tensors = tensors(&m, &payloads, skeleton_bytes, limits)?;
+    let is_folder = m.is_folder
+        || !m.empty_folder.is_empty()
+        || files.len() != 1
+        || files.iter().any(|file| file.name.contains('/'));
     Ok(Index {
         files,
+        empty_folders: m.empty_folder,
+        is_folder,
         holes,
         sections,
         frames,
@@ -478,7 +487,19 @@ fn files(
             holes.len()
         )));
     }
-    check_distinct(m.file_name.iter().map(String::as_str))?;
+    for (i, name) in m.empty_folder.iter().enumerate() {
+        let check = || {
+            Limits::check("bytes of the name", name.len() as u64, limits.name_bytes)?;
+            check_name(name)
+        };
+        check().within(|| format!("empty folder {i}"))?;
+    }
+    check_distinct(
+        m.file_name
+            .iter()
+            .chain(&m.empty_folder)
+            .map(String::as_str),
+    )?;
     Ok(files)
 }
 

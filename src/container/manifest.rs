@@ -59,6 +59,11 @@ pub(super) struct Manifest {
     pub(super) tensor_repeats: Vec<u64>,
     #[prost(uint64, repeated, tag = "26")]
     pub(super) tensor_nnz: Vec<u64>,
+
+    #[prost(string, repeated, tag = "27")]
+    pub(super) empty_folder: Vec<String>,
+    #[prost(bool, tag = "28")]
+    pub(super) is_folder: bool,
 }
 
 /// Bytes of a SHA-256.
@@ -115,7 +120,7 @@ mod tests {
                 format!("{repeated}{kind} {name} = {tag}")
             })
             .collect();
-        assert_eq!(from_schema.len(), 26);
+        assert_eq!(from_schema.len(), 28);
         assert_eq!(from_source, from_schema);
     }
 

@@ -11,4 +11,4 @@ mod writer;
 pub(crate) use frame::{FRAME_BYTES, decode_frame};
 pub(crate) use head::HEADER_BYTES;
 pub(crate) use index::{Index, SectionKind, Source, TensorRow};
-pub(crate) use writer::{TensorEntry, Writer};
+pub(crate) use writer::{Root, TensorEntry, Writer};

@@ -58,12 +58,12 @@ pub(super) fn check_distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result
         let [first, second] = [0, 1].map(|i: usize| pair[i].replace('\0', "/"));
         if rest.is_empty() {
             return Err(Error::corrupt(format!(
-                "two files have the name {first:?}, not counting case"
+                "two have the name {first:?}, not counting case"
             )));
         }
         if rest.starts_with('\0') {
             return Err(Error::corrupt(format!(
-                "{first:?} is a file, and the folder of {second:?}"
+                "{first:?} is a file or an empty folder, and the folder of {second:?}"
             )));
         }
     }

@@ -18,6 +18,15 @@ const SMALL_PAYLOAD_BYTES: usize = 1 << 16;
 /// A shared section takes no more payloads once it has this many bytes.
 const SHARED_SECTION_BYTES: u64 = 1 << 18;
 
+/// What restoring makes of the files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Root {
+    /// A folder, even if it is a single file.
+    pub(crate) is_folder: bool,
+    /// Folders with nothing in them.
+    pub(crate) empty_folders: Vec<String>,
+}
+
 /// A tensor to be listed.
 pub(crate) struct TensorEntry<'a> {
     pub(crate) name: &'a str,
@@ -140,8 +149,7 @@ impl<W: Write> Writer<W> {
         sha256: [u8; 32],
         source: Option<[u8; 32]>,
     ) -> Result<()> {
-        check_name(name)
-            .map_err(|e| Error::invalid(format!("{}: rename it before packing", e.detail())))?;
+        check_portable(name)?;
         let m = &mut self.manifest;
         m.file_name.push(name.to_owned());
         m.file_bytes.push(std::mem::take(&mut self.file_bytes));
@@ -173,8 +181,13 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes what is left; returns the output and the bytes written to it.
-    pub(crate) fn finish(mut self) -> Result<(W, u64)> {
+    pub(crate) fn finish(mut self, root: &Root) -> Result<(W, u64)> {
         self.end_frame()?;
+        root.empty_folders
+            .iter()
+            .try_for_each(|name| check_portable(name))?;
+        self.manifest.empty_folder.clone_from(&root.empty_folders);
+        self.manifest.is_folder = root.is_folder;
         if !self.has_sources {
             self.manifest.file_source_sha256.clear();
         }
@@ -222,4 +235,10 @@ impl<W: Write> Writer<W> {
             .write_all(bytes)
             .map_err(|e| Error::io("cannot write", e))
     }
+}
+
+/// Checks a name that is about to be written.
+fn check_portable(name: &str) -> Result<()> {
+    check_name(name)
+        .map_err(|e| Error::invalid(format!("{}: rename it before packing", e.detail())))
 }

@@ -1,6 +1,7 @@
 //! What else a file may be: a word for those who bring the wrong one.
 
-use super::wire::{Field, Message, Value};
+use super::graph_def;
+use crate::error::Error;
 
 /// Files that are known by their first bytes.
 const BEGINNINGS: &[(&[u8], &str)] = &[
@@ -10,99 +11,77 @@ const BEGINNINGS: &[(&[u8], &str)] = &[
     ),
     (
         b"\x89HDF\r\n\x1a\n",
-        "it is an HDF5 file, perhaps of Keras; freeze the model first",
+        "it is an HDF5 file, but not one of Keras",
     ),
     (
         b"PK\x03\x04",
-        "it is a zip archive, perhaps of Keras; freeze the model first",
+        "it is a zip archive, but not one of Keras; unzip it",
     ),
     (
         b"\x1f\x8b",
         "it is compressed with gzip; decompress it first",
     ),
+    (
+        b"model_checkpoint_path:",
+        "it only names a checkpoint; give the folder, or the checkpoint's .index file",
+    ),
 ];
-
-/// Where a flatbuffer has its file identifier.
-const TFLITE: (usize, &[u8]) = (4, b"TFL3");
 
 /// How a LevelDB table ends.
 const TABLE_END: &[u8] = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb";
 
-/// What `bytes`, which are no GraphDef, seem to be, and the way out.
-pub(super) fn describe(bytes: &[u8]) -> Option<&'static str> {
+/// What the text forms of a GraphDef, a MetaGraphDef and a SavedModel start with.
+const TEXT_FIELDS: &[&str] = &[
+    "node",
+    "library",
+    "versions",
+    "meta_info_def",
+    "graph_def",
+    "saved_model_schema_version",
+    "meta_graphs",
+];
+
+/// The error for a file that is of no kind.
+pub(super) fn error(bytes: &[u8]) -> Error {
+    match describe(bytes) {
+        Some(what) => Error::model(format!("not a model file: {what}")),
+        None => graph_def::complaint(bytes)
+            .within("not a model file that is understood; read as a GraphDef"),
+    }
+}
+
+/// What `bytes` seem to be, and the way out.
+fn describe(bytes: &[u8]) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("it is empty");
     }
     if let Some((_, what)) = BEGINNINGS.iter().find(|(b, _)| bytes.starts_with(b)) {
         return Some(what);
     }
-    let (at, identifier) = TFLITE;
-    if bytes.get(at..).is_some_and(|b| b.starts_with(identifier)) {
-        return Some("it is a TFLite model; pack the frozen graph that it was made from");
-    }
     if bytes.ends_with(TABLE_END) {
-        return Some("it is a checkpoint or its index; freeze the graph with it first");
+        return Some("it is a LevelDB table, but not one of a checkpoint");
     }
-    if is_text_graph(bytes) {
-        return Some("it is a GraphDef as text (pbtxt); convert it to binary first");
+    if is_text(bytes) {
+        return Some("it is a model as text (pbtxt); convert it to binary first");
     }
-    if is_saved_model(bytes) {
-        return Some("it is a SavedModel; freeze it first");
+    if has_replacements(bytes) {
+        return Some("a text conversion has damaged it (U+FFFD found); get the original file");
     }
-    if is_meta_graph(bytes) {
-        return Some("it is a MetaGraphDef (.meta); freeze its graph first");
-    }
-    has_replacements(bytes)
-        .then_some("a text conversion has damaged it (U+FFFD found); get the original file")
-}
-
-/// Whether it starts as the text form of a GraphDef does.
-fn is_text_graph(bytes: &[u8]) -> bool {
-    let start = bytes.trim_ascii_start();
-    [&b"node"[..], b"library", b"versions"].iter().any(|field| {
-        start
-            .strip_prefix(*field)
-            .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"))
-    })
-}
-
-/// Whether it starts with a schema version and a MetaGraphDef.
-fn is_saved_model(bytes: &[u8]) -> bool {
-    let mut fields = Message::root(bytes).fields().map_while(Result::ok);
-    matches!(
-        (fields.next(), fields.next()),
-        (
-            Some(Field {
-                number: 1,
-                value: Value::Varint(_),
-                ..
-            }),
-            Some(Field {
-                number: 2,
-                value: Value::Bytes(_),
-                ..
-            }),
-        )
+    is_floats(bytes).then_some(
+        "it looks like bare numbers, as in a checkpoint's data shard; give the checkpoint's .index \
+         file",
     )
 }
 
-/// Whether its field 2 starts as a GraphDef does: with a node that has a name and an op.
-fn is_meta_graph(bytes: &[u8]) -> bool {
-    let node = first(Message::root(bytes), 2)
-        .and_then(|graph| first(graph.message().ok()?, 1))
-        .and_then(|node| node.message().ok());
-    let named = |node, number| {
-        first(node, number).is_some_and(|f| f.name().is_ok_and(|name| !name.is_empty()))
-    };
-    node.is_some_and(|node| named(node, 1) && named(node, 2))
-}
-
-/// The first field `number` of a message.
-fn first(message: Message<'_>, number: u32) -> Option<Field<'_>> {
-    message
-        .fields()
-        .map_while(Result::ok)
-        .find(|field| field.number == number)
+/// Whether it starts as the text form of a model does.
+fn is_text(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    TEXT_FIELDS.iter().any(|field| {
+        start
+            .strip_prefix(field.as_bytes())
+            .and_then(|rest| rest.trim_ascii_start().first())
+            .is_some_and(|byte| matches!(byte, b'{' | b':'))
+    })
 }
 
 /// Whether bytes near the beginning were replaced as not being UTF-8.
@@ -111,48 +90,78 @@ fn has_replacements(bytes: &[u8]) -> bool {
     near.windows(3).any(|w| w == "\u{fffd}".as_bytes())
 }
 
+/// Whether it starts with 32-bit floats as weights are: nearly all zero, or of a size that is
+/// nothing out of the common.
+fn is_floats(bytes: &[u8]) -> bool {
+    let near = bytes.get(..4096).unwrap_or(bytes);
+    let floats = || {
+        let (words, _) = near.as_chunks();
+        words.iter().map(|&word| f32::from_le_bytes(word).abs())
+    };
+    let (n, n_zeros) = (floats().count(), floats().filter(|&x| x == 0.0).count());
+    let n_weights = floats().filter(|x| (1e-9..1e4).contains(x)).count();
+    n >= 16 && n_weights > 0 && n_weights + n_zeros > n - n / 16
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::wire::build;
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn each_kind_is_told_by_its_content() {
-        let node = build::bytes(1, [&build::bytes(1, [b"x"]), &build::bytes(2, [b"NoOp"])]);
-        let meta = [build::bytes(1, [b""]), build::bytes(2, [&node])].concat();
-        let saved = [build::varint(1, 1), build::bytes(2, [&meta])].concat();
         let table = [&[0; 100], TABLE_END].concat();
+        let mut shard = vec![0; 400];
+        for weight in [0.5f32, -1.25, 3e-8] {
+            shard.extend(weight.to_le_bytes());
+        }
         for (bytes, word) in [
             (&b""[..], "empty"),
             (b"\x89TFZ\r\n\x1a\n\0", ".tfz"),
             (b"\x89HDF\r\n\x1a\n\0", "HDF5"),
             (b"PK\x03\x04\0", "zip"),
             (b"\x1f\x8b\x08", "gzip"),
-            (b"\x1c\0\0\0TFL3\0", "TFLite"),
-            (&table, "checkpoint"),
+            (
+                b"model_checkpoint_path: \"model.ckpt\"\n",
+                "names a checkpoint",
+            ),
+            (&table, "LevelDB"),
             (b"\n node  {\n  name: \"x\"\n}", "text"),
             (b"versions {", "text"),
-            (&saved, "SavedModel"),
-            (&meta, "MetaGraphDef"),
+            (b"saved_model_schema_version: 1", "text"),
             (b"\x0a\xef\xbf\xbd\x09", "text conversion"),
+            (&shard, "data shard"),
         ] {
-            let what = describe(bytes).unwrap();
-            assert!(what.contains(word), "{bytes:?}: {what}");
+            let e = error(bytes);
+            assert_eq!(e.kind(), ErrorKind::Model);
+            let text = e.to_string();
+            assert!(text.starts_with("not a model file: "), "{text}");
+            assert!(text.contains(word), "{bytes:?}: {text}");
         }
     }
 
     #[test]
-    fn what_is_not_known_gets_no_word() {
+    fn what_is_not_known_is_read_as_a_graph() {
         let node = build::bytes(1, [&build::bytes(1, [b"x"])]);
+        let random: Vec<u8> = (0..999u32).map(|i| (i * i / 7).to_le_bytes()[0]).collect();
         for bytes in [
             &b"nodes of a graph"[..],
             b"TFL3",
-            b"PK",
+            b"P",
+            &[0; 400],
+            &b"The quick brown fox jumps over the lazy dog. ".repeat(9),
+            &random,
             &node,
             &build::bytes(2, [&node]),
             &build::varint(1, 1),
         ] {
             assert_eq!(describe(bytes), None, "{bytes:?}");
         }
+        assert_eq!(
+            error(&build::varint(3, 21)).to_string(),
+            "not a model file that is understood; read as a GraphDef: offset 2: expected a node, \
+             found the end of the file"
+        );
     }
 }

@@ -18,7 +18,9 @@
 //! exception: merging them only joins lists of functions and of attributes.
 
 use super::wire::{self, Message};
-use super::{Model, ModelKind, ModelTensor, TensorData, foreign, tensor_proto};
+use super::{
+    Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair, tensor_proto,
+};
 use crate::error::{Error, Result};
 
 /// The attribute that makes a node a constant: it needs no mention in the tensor's name.
@@ -32,47 +34,83 @@ const MAX_NAME_BYTES: usize = 65_535;
 const NAME_BYTES_PER_BYTE: usize = 16;
 const NAME_BYTES_ALWAYS: usize = 1 << 20;
 
-/// Reads a GraphDef. Time and memory are linear in its size.
-pub(super) fn read(bytes: &[u8]) -> Result<Model> {
-    let mut walk = Walk {
-        name: String::new(),
-        name_bytes_left: bytes
-            .len()
-            .saturating_mul(NAME_BYTES_PER_BYTE)
-            .saturating_add(NAME_BYTES_ALWAYS),
-        n_nodes: 0,
-        tensors: Vec::new(),
-    };
-    match walk.graph(Message::root(bytes)) {
-        Ok(()) => Ok(Model {
-            kind: ModelKind::GraphDef,
-            tensors: walk.tensors,
-        }),
-        Err(e) if walk.n_nodes > 0 => Err(e.within("GraphDef")),
-        Err(e) => Err(match foreign::describe(bytes) {
-            Some(what) => Error::model(format!("not a GraphDef: {what}")),
-            None => e.within("not a GraphDef"),
-        }),
+pub(super) const KIND: Kind = Kind {
+    kind: ModelKind::GraphDef,
+    read,
+    repair: nothing_to_repair,
+};
+
+/// A file is a GraphDef from its first node on: what is wrong behind that is damage.
+fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
+    let mut walk = Walk::new(files, file);
+    match walk.graph(Message::root(files[file].bytes)) {
+        Err(e) if walk.has_nodes() => Err(e.within(KIND.kind)),
+        Ok(()) if walk.has_nodes() => Ok(Some(walk.found())),
+        _ => Ok(None),
     }
 }
 
-/// A walk through the messages of a GraphDef, in file order.
+/// What is wrong with a file that is no GraphDef.
+pub(super) fn complaint(bytes: &[u8]) -> Error {
+    let file = InputFile { name: "", bytes };
+    match Walk::new(&[file], 0).graph(Message::root(bytes)) {
+        Err(e) => e,
+        Ok(()) => wire::error(bytes.len(), "expected a node, found the end of the file"),
+    }
+}
+
+/// A walk through a file's messages, in file order, that collects their tensors.
 ///
 /// Every message is gone through a few times and no more: for what must be known first (its name,
-/// whether something occurs twice), then for what is inside.
-struct Walk {
+/// whether something occurs twice), then for what is inside. Time and memory are linear in the size
+/// of the file.
+pub(super) struct Walk {
+    /// Number of the file.
+    file: usize,
     /// Name of the place where the walk is.
     name: String,
     /// What is left of the bytes that names may take.
     name_bytes_left: usize,
-    /// Nodes of the graph met so far, those of functions not counted.
+    /// Nodes of graphs met so far, those of functions not counted.
     n_nodes: usize,
     tensors: Vec<ModelTensor>,
 }
 
 impl Walk {
+    /// A walk through file number `file`.
+    pub(super) fn new(files: &[InputFile<'_>], file: usize) -> Self {
+        Self {
+            file,
+            name: String::new(),
+            name_bytes_left: files[file]
+                .bytes
+                .len()
+                .saturating_mul(NAME_BYTES_PER_BYTE)
+                .saturating_add(NAME_BYTES_ALWAYS),
+            n_nodes: 0,
+            tensors: Vec::new(),
+        }
+    }
+
+    /// Whether the graphs met so far have a node.
+    fn has_nodes(&self) -> bool {
+        self.n_nodes > 0
+    }
+
+    /// What the walk has found.
+    pub(super) fn found(self) -> Found {
+        Found {
+            files: vec![self.file],
+            tensors: self.tensors,
+        }
+    }
+
     /// Walks a place whose name continues the present one.
-    fn at(&mut self, parts: &[&str], walk: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(super) fn at(
+        &mut self,
+        parts: &[&str],
+        walk: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         let len = self.name.len();
         self.name.extend(parts.iter().copied());
         walk(self)?;
@@ -80,7 +118,8 @@ impl Walk {
         Ok(())
     }
 
-    fn graph(&mut self, graph: Message<'_>) -> Result<()> {
+    /// GraphDef.
+    pub(super) fn graph(&mut self, graph: Message<'_>) -> Result<()> {
         for field in graph.fields() {
             let field = field?;
             match field.number {
@@ -95,12 +134,6 @@ impl Walk {
                 4 | 5 => drop(field.bytes()?),
                 _ => {}
             }
-        }
-        if self.n_nodes == 0 {
-            return Err(wire::error(
-                graph.end(),
-                "expected a node, found the end of the file",
-            ));
         }
         Ok(())
     }
@@ -127,7 +160,7 @@ impl Walk {
         for field in function.fields() {
             let field = field?;
             match field.number {
-                1 => self.signature(field.message()?)?,
+                1 => self.op_attrs(field.message()?)?,
                 3 => {
                     let node = field.message()?;
                     let name = node_name(node)?;
@@ -141,8 +174,8 @@ impl Walk {
         Ok(())
     }
 
-    /// OpDef.
-    fn signature(&mut self, op: Message<'_>) -> Result<()> {
+    /// OpDef: the attributes of an op, or of a function in its signature.
+    pub(super) fn op_attrs(&mut self, op: Message<'_>) -> Result<()> {
         for field in op.fields() {
             let field = field?;
             if field.number == 4 {
@@ -257,7 +290,7 @@ impl Walk {
                 8 => {
                     let tensor = field.message()?;
                     self.at(&[&format!("[{n_tensors}]")], |walk| {
-                        walk.tensor(tensor, walk.name.len(), merged)
+                        walk.tensor_here(tensor, merged)
                     })?;
                     n_tensors += 1;
                 }
@@ -272,6 +305,12 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// A TensorProto that goes by the present name; `Opaque` where `merged` says that protobuf
+    /// might put something else in its place.
+    pub(super) fn tensor_here(&mut self, message: Message<'_>, merged: bool) -> Result<()> {
+        self.tensor(message, self.name.len(), merged)
     }
 
     /// A TensorProto, named by the first `name_len` bytes of the present name.
@@ -293,6 +332,7 @@ impl Walk {
         };
         self.name_bytes_left = left;
         self.tensors.push(ModelTensor {
+            file: self.file,
             name: self.name.get(..name_len).unwrap_or_default().to_owned(),
             dtype: tensor.dtype,
             shape: tensor.shape,
@@ -346,7 +386,7 @@ fn function_name<'a>(function: Message<'a>) -> Result<&'a str> {
 }
 
 /// The name in field `number` of a message; empty where it has none. The last one counts.
-fn last_name<'a>(message: Message<'a>, number: u32) -> Result<&'a str> {
+pub(super) fn last_name<'a>(message: Message<'a>, number: u32) -> Result<&'a str> {
     let mut name = "";
     for field in message.fields() {
         let field = field?;

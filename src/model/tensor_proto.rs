@@ -52,7 +52,7 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<TensorProto>> {
 }
 
 /// A TensorShapeProto as it is read, over all its occurrences: protobuf would join them.
-struct Shape {
+pub(super) struct Shape {
     dims: Vec<u64>,
     /// Every dimension is a number, and there are not too many.
     known: bool,
@@ -71,7 +71,7 @@ impl Default for Shape {
 }
 
 impl Shape {
-    fn read(&mut self, message: Message<'_>) -> Result<()> {
+    pub(super) fn read(&mut self, message: Message<'_>) -> Result<()> {
         for field in message.fields() {
             let field = field?;
             match field.number {
@@ -102,7 +102,8 @@ impl Shape {
         Ok(())
     }
 
-    fn dims(&self) -> Option<&[u64]> {
+    /// The dimensions, if all are known and there are not too many.
+    pub(super) fn dims(&self) -> Option<&[u64]> {
         self.known.then_some(&self.dims)
     }
 }

@@ -67,9 +67,14 @@ impl Bytes<'_> {
 impl<'a> Message<'a> {
     /// The message that fills a whole file.
     pub(super) fn root(file: &'a [u8]) -> Self {
+        Self::at(0, file)
+    }
+
+    /// The outermost message that stands at offset `start` of the file.
+    pub(super) fn at(start: usize, bytes: &'a [u8]) -> Self {
         Self {
-            bytes: file,
-            start: 0,
+            bytes,
+            start,
             depth: 0,
         }
     }

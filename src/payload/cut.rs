@@ -78,7 +78,7 @@ mod tests {
 
     fn cuts(patterns: &[u32], columns: u64) -> Vec<Range<usize>> {
         let bytes = to_le_bytes(patterns);
-        Cutter::new(Elements::new(&bytes, false), 0u32, false, columns).collect()
+        Cutter::new(Elements::new(&bytes), 0u32, false, columns).collect()
     }
 
     #[test]

@@ -30,8 +30,6 @@ pub(crate) struct PayloadSpec {
     pub(crate) columns: u64,
     /// The top bit is a sign: −0.0 is worth a set of its own, and a rotation helps.
     pub(crate) float: bool,
-    /// −0.0 is stored as +0.0.
-    pub(crate) canonical_zeros: bool,
 }
 
 /// What encoding a payload came to.
@@ -59,7 +57,7 @@ fn encode_words<W: Word>(
     bytes: &[u8],
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<(PayloadMeta, EncodeStats)> {
-    let elements = Elements::<W>::new(bytes, spec.canonical_zeros);
+    let elements = Elements::<W>::new(bytes);
     if elements.len() == 0 || !(elements.len() as u64).is_multiple_of(spec.columns) {
         return Err(Error::invalid(format!(
             "{} elements do not fall into rows of {}",

@@ -12,6 +12,8 @@ pub(crate) use record::{PayloadMeta, Record};
 use tables::Tables;
 
 use crate::word::Word;
+use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Most elements of a block (spec §8.3).
 pub(crate) const MAX_BLOCK_ELEMENTS: u64 = 1 << 22;
@@ -19,19 +21,18 @@ pub(crate) const MAX_BLOCK_ELEMENTS: u64 = 1 << 22;
 /// Most bytes of elements of a block (spec §8.3).
 pub(crate) const MAX_BLOCK_BYTES: u64 = 1 << 24;
 
-/// Little-endian elements as patterns, with −0.0 taken for +0.0 where that was asked for.
+/// Little-endian elements as patterns.
 #[derive(Clone, Copy)]
 struct Elements<'a, W> {
     bytes: &'a [u8],
-    /// The pattern that is read as zero.
-    folded: Option<W>,
+    word: PhantomData<W>,
 }
 
 impl<'a, W: Word> Elements<'a, W> {
-    fn new(bytes: &'a [u8], canonical_zeros: bool) -> Self {
+    fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            folded: canonical_zeros.then(|| W::default().flip_top()),
+            word: PhantomData,
         }
     }
 
@@ -39,22 +40,11 @@ impl<'a, W: Word> Elements<'a, W> {
         self.bytes.len() / W::WIDTH
     }
 
-    fn slice(&self, range: std::ops::Range<usize>) -> Self {
-        Self {
-            bytes: &self.bytes[range.start * W::WIDTH..range.end * W::WIDTH],
-            ..*self
-        }
+    fn slice(&self, range: Range<usize>) -> Self {
+        Self::new(&self.bytes[range.start * W::WIDTH..range.end * W::WIDTH])
     }
 
     fn iter(&self) -> impl Iterator<Item = W> + use<'a, W> {
-        let folded = self.folded;
-        self.bytes.chunks_exact(W::WIDTH).map(move |element| {
-            let word = W::from_le(element);
-            if folded == Some(word) {
-                W::default()
-            } else {
-                word
-            }
-        })
+        self.bytes.chunks_exact(W::WIDTH).map(W::from_le)
     }
 }

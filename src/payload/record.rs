@@ -293,7 +293,6 @@ mod tests {
             width: W::WIDTH,
             columns,
             float,
-            canonical_zeros: false,
         };
         let (record, meta) = encode_to_vec(spec, &bytes);
         assert_eq!(decode(&record, meta).unwrap(), bytes);
@@ -343,7 +342,6 @@ mod tests {
             width: 4,
             columns: 1000,
             float: true,
-            canonical_zeros: false,
         };
         let (bytes, meta) = encode_to_vec(spec, &to_le_bytes(&patterns));
         assert!(meta.blocks > 3);
@@ -359,25 +357,6 @@ mod tests {
     }
 
     #[test]
-    fn canonical_zeros_lose_only_the_sign_of_zero() {
-        let patterns = [
-            (-0.0f32).to_bits(),
-            1.0f32.to_bits(),
-            0,
-            (-1.0f32).to_bits(),
-        ];
-        let spec = PayloadSpec {
-            width: 4,
-            columns: 4,
-            float: true,
-            canonical_zeros: true,
-        };
-        let (record, meta) = encode_to_vec(spec, &to_le_bytes(&patterns));
-        let expected = to_le_bytes(&[0, patterns[1], 0, patterns[3]]);
-        assert_eq!(decode(&record, meta).unwrap(), expected);
-    }
-
-    #[test]
     fn no_change_of_a_byte_goes_unseen() {
         let patterns: Vec<u16> = (0..500)
             .map(|i| if i % 7 == 0 { i * 40 } else { 0 })
@@ -386,7 +365,6 @@ mod tests {
             width: 2,
             columns: 20,
             float: false,
-            canonical_zeros: false,
         };
         let (good, meta) = encode_to_vec(spec, &to_le_bytes(&patterns));
         for at in 0..good.len() {

@@ -143,7 +143,7 @@ mod tests {
     use crate::values::to_le_bytes;
 
     fn tables(patterns: &[u32], alternates: bool) -> Tables<u32> {
-        scan(Elements::new(&to_le_bytes(patterns), false), alternates)
+        scan(Elements::new(&to_le_bytes(patterns)), alternates)
     }
 
     #[test]

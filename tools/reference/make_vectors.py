@@ -186,7 +186,7 @@ FIELDS = (
     " section_kind section_bytes section_align section_payloads payload_width payload_elements"
     " payload_columns payload_stored_bytes payload_table_bytes payload_blocks tensor_name"
     " tensor_file tensor_dtype tensor_rank tensor_dim tensor_source tensor_at tensor_repeats"
-    " tensor_nnz"
+    " tensor_nnz empty_folder is_folder"
 ).split()
 DTYPES = (
     "float32 float64 int32 uint8 int16 int8 string complex64 int64 bool qint8 quint8 qint32"
@@ -206,7 +206,9 @@ def encode_manifest(m):
     out = b""
     for number, name in enumerate(FIELDS, 1):
         column = m[name]
-        if name.endswith("_name"):
+        if name == "is_folder":
+            out += b"\xe0\x01" + bytes([column]) if column else b""
+        elif name.endswith("_name") or name == "empty_folder":
             for value in column:
                 value = value if isinstance(value, bytes) else value.encode()
                 out += message_field(number, value)
@@ -336,6 +338,7 @@ def setter(**columns):
 # --- The cases --------------------------------------------------------------------------------
 
 CASES = []  # (file name, kind, level, rule, archive)
+FOLDERS = {}  # file name of a good one: (whether it is a folder though it has one file, empty ones)
 
 
 def case(name, kind, level, rule, made):
@@ -343,8 +346,9 @@ def case(name, kind, level, rule, made):
     CASES.append((name + ".tfz", kind, level, rule, made))
 
 
-def good(name, rule, made):
+def good(name, rule, made, is_folder=False, empty_folders=()):
     case("good-" + name, "good", "-", rule, made)
+    FOLDERS["good-" + name + ".tfz"] = is_folder, list(empty_folders)
 
 
 def bad(name, level, rule, made, kind="corrupt"):
@@ -359,6 +363,12 @@ def good_files():
     good("empty-file", "§2, §4: a file of no bytes, so no section", archive([("m", [])]))
     tensor = T("t", "uint8", [3], b"ell", "skeleton", 1, nnz=3)
     hello = ("m", [b"hello"])
+    made = archive([hello], edit=setter(is_folder=1))
+    good("folder-of-one-file", "§6.4: a folder with one file", made, True)
+    made = archive([hello], edit=setter(empty_folder=["e", "a/b c/d"]))
+    good("empty-folders", "§6.4: a file and two empty folders", made, True, ["e", "a/b c/d"])
+    made = archive([], edit=setter(is_folder=1))
+    good("folder-of-nothing", "§6.4: a folder without files", made, True)
     good(
         "skeleton-stored",
         "§6.2: a body as long as the frame is the frame",
@@ -1003,6 +1013,16 @@ def bad_files():
         ("folder-case", "a file and a folder that differ in case", ["A", "a/b"]),
     ):
         bad("names-" + label, "open", "§6.1: " + rule, archive([(name, []) for name in names]))
+    for label, rule, names, folders in (
+        ("name", "an empty folder that leads elsewhere", ["m"], ["../a"]),
+        ("twice", "the same empty folder twice", [], ["a", "a"]),
+        ("of-file", "an empty folder that has a file", ["a/b"], ["a"]),
+        ("of-folder", "an empty folder that has an empty folder", [], ["a/b", "A"]),
+        ("in-file", "an empty folder in a file", ["a"], ["a/b"]),
+        ("and-file", "an empty folder with the name of a file", ["a"], ["A"]),
+    ):
+        made = archive([(name, []) for name in names], edit=setter(empty_folder=folders))
+        bad("empty-folder-" + label, "open", "§6.4: " + rule, made)
 
 
 def bad_skeletons():
@@ -1677,7 +1697,8 @@ The files that are refused break the one rule that is named; their checksums are
 Beside `good-X.tfz` stand `good-X.json`, with the files (`bytes` in hex where there are several),
 the tensors and the dense little-endian bytes of each tensor in hex (`null` for an opaque one; above
 4 KiB `bytes_sha256` instead), and `good-X.bin`, the restored file, if it is only one and at most
-4 KiB; its SHA-256 is in the JSON. `bad-limit-*` go by the default limits of §11.
+4 KiB; its SHA-256 is in the JSON. `is_folder` and `empty_folders` stand there where §6.4 makes a
+folder of something else than several files. `bad-limit-*` go by the default limits of §11.
 
 `level` says what must find the fault at the latest, and what must still work:
 
@@ -1711,13 +1732,17 @@ def write_vectors(folder):
         if len(files) > 1:
             for row, (_, restored) in zip(rows, files):
                 row["bytes"] = restored.hex()
-        elif len(files[0][1]) <= 4096:
+        elif files and len(files[0][1]) <= 4096:
             path.with_suffix(".bin").write_bytes(files[0][1])
         for tensor in tensors:
             if tensor["bytes"] and len(tensor["bytes"]) > 8192:
                 digest = hashlib.sha256(bytes.fromhex(tensor.pop("bytes"))).hexdigest()
                 tensor["bytes_sha256"] = digest
-        text = json.dumps({"files": rows, "tensors": tensors}, indent=1, ensure_ascii=False)
+        content = {"files": rows, "tensors": tensors}
+        is_folder, empty_folders = FOLDERS[name]
+        if is_folder:
+            content |= {"is_folder": True, "empty_folders": empty_folders}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     table = "".join(
         f"| `{name}` | {kind} | {level} | {rule} |\n"

@@ -175,7 +175,7 @@ FIELDS = (
     ("payload_stored_bytes", 64), ("payload_table_bytes", 64), ("payload_blocks", 64),
     ("tensor_name", "string"), ("tensor_file", 32), ("tensor_dtype", 32), ("tensor_rank", 32),
     ("tensor_dim", 64), ("tensor_source", 32), ("tensor_at", 64), ("tensor_repeats", 64),
-    ("tensor_nnz", 64),
+    ("tensor_nnz", 64), ("empty_folder", "string"), ("is_folder", "bool"),
 )  # fmt: skip
 VARINT, FIXED64, BYTES, GROUP, END_GROUP, FIXED32 = range(6)
 
@@ -217,7 +217,8 @@ def read_column(packed, into, bits, most, name):
 
 def read_manifest(data):
     """§5.2: a dict of the columns."""
-    manifest = {name: b"" if kind == "bytes" else [] for name, kind in FIELDS}
+    empty = {"bytes": b"", "bool": False}
+    manifest = {name: empty[kind] if kind in empty else [] for name, kind in FIELDS}
     reader = Reader(data, "manifest")
     while reader.left():
         number, wire = divmod(reader.varint(shortest=False), 8)
@@ -226,8 +227,11 @@ def read_manifest(data):
             skip_field(reader, number, wire)
             continue
         name, kind = FIELDS[number - 1]
-        allowed = (BYTES,) if isinstance(kind, str) else (BYTES, VARINT)
+        allowed = {"bool": (VARINT,), "bytes": (BYTES,), "string": (BYTES,)}.get(kind, (BYTES, VARINT))
         require(wire in allowed, "manifest", f"{name} has wire type {wire}")
+        if kind == "bool":
+            manifest[name] = reader.varint(shortest=False) != 0
+            continue
         if wire == VARINT:
             value = reader.varint(shortest=False)
             require(value < 1 << kind, "manifest", f"{name} is {value}, a {kind}-bit number")
@@ -313,36 +317,30 @@ RESERVED_NAME = re.compile(
 )
 
 
-def simple_lower(name):
-    """Unicode's simple lower-casing, which maps a character to one character: the only one that
-    str.lower() makes two of is U+0130."""
-    return "".join("i" if c == "\u0130" else c.lower() for c in name)
-
-
 def check_file_names(names):
-    """§6.1."""
+    """§6.1 and §6.4: of files and empty folders."""
     seen, folders = set(), set()
     for f, name in enumerate(names):
-        where = f"file {f}"
+        where = f"name {f}"
         for part in name.split("/"):
             require(part not in ("", ".", ".."), where, f"name {name!r} has an empty or dot part")
             require(part[-1] not in " .", where, f"a part of {name!r} ends in a space or a dot")
             bad = [c for c in part if c < " " or c in '\\:<>"|?*']
             require(not bad, where, f"name {name!r} has a character that is not allowed")
             require(not RESERVED_NAME.fullmatch(part), where, f"name {name!r} has a reserved part")
-        lower = simple_lower(name)
+        lower = name.lower()
         require(lower not in seen, where, f"name {name!r} stands twice")
         seen.add(lower)
         parts = lower.split("/")
         folders.update("/".join(parts[:i]) for i in range(1, len(parts)))
     for name in names:
-        require(simple_lower(name) not in folders, "files", f"{name!r} is a file and a folder")
+        require(name.lower() not in folders, "files", f"{name!r} is a file and a folder")
 
 
 def read_files(m):
     """§6.1: for every file (start of its skeleton, [(gap, payload), ...], skeleton bytes after
     the last hole)."""
-    check_file_names(m["file_name"])
+    check_file_names(m["file_name"] + m["empty_folder"])
     sizes = [w * n for w, n in zip(m["payload_width"], m["payload_elements"])]
     holes = enumerate(zip(m["hole_gap"], m["hole_payload"]))
     files, used, at = [], 0, 0
@@ -826,6 +824,12 @@ class Archive:
         require(match, f"file {index}", "the SHA-256 of the restored file is another")
         return restored
 
+    def is_folder(self):
+        """§6.4."""
+        m = self.manifest
+        names = m["file_name"]
+        return m["is_folder"] or bool(m["empty_folder"]) or len(names) != 1 or "/" in names[0]
+
     def dense(self, tensor):
         """§7.3: the elements of a tensor; None if it is opaque."""
         limit(tensor.n * tensor.width, MAX_TENSOR_BYTES, f"tensor {tensor.index}", "the length")
@@ -911,10 +915,12 @@ def command_restore(args):
     files = [archive.restored(f) for f in range(len(archive.files))]
     temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
     try:
-        if len(files) == 1:
+        if not archive.is_folder():
             write_new(temporary, files[0])
         else:
             temporary.mkdir()
+            for name in archive.manifest["empty_folder"]:
+                temporary.joinpath(*name.split("/")).mkdir(parents=True)
             for name, data in zip(archive.manifest["file_name"], files):
                 path = temporary.joinpath(*name.split("/"))
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -987,6 +993,9 @@ def check_good(path):
     assert got["tensors"] == expected["tensors"], "tensors differ"
     files = [{key: file[key] for key in ("name", "sha256", "size")} for file in expected["files"]]
     assert got["files"] == files, "files differ"
+    if expected.get("is_folder"):
+        assert archive.is_folder(), "is no folder"
+        assert archive.manifest["empty_folder"] == expected["empty_folders"], "folders differ"
     for f, file in enumerate(expected["files"]):
         restored = archive.restored(f)
         if "bytes" in file:
