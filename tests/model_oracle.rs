@@ -1,6 +1,7 @@
-//! The tensors that `model::read` finds are those that prost finds: in random graphs, and in the
-//! real ones of `../shared/data`. prost knows the meaning but no offsets; the walk must agree with
-//! it on names, dtypes and shapes, and on every byte that it points at.
+//! The tensors that `model::read` finds are those that prost finds: in random graphs, alone, in
+//! MetaGraphDefs and in SavedModels, and in the real ones of the shared data. prost knows the meaning
+//! but no offsets; the walk must agree with it on names, dtypes and shapes, and on every byte that it
+//! points at.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,13 +13,57 @@
 mod common;
 
 use common::graph_def::*;
-use common::shared_files;
 use proptest::prelude::*;
 use prost::Message;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::fs;
-use tfzip::model::{self, TensorData};
+use std::path::{Path, PathBuf};
+use tfzip::model::{self, InputFile, ModelKind, TensorData};
 use tfzip::{DType, ErrorKind};
+
+// TensorFlow's messages, as far as tensors can stand in them.
+
+#[derive(Clone, PartialEq, Message)]
+struct SavedModel {
+    #[prost(int64, tag = "1")]
+    schema_version: i64,
+    #[prost(message, repeated, tag = "2")]
+    meta_graphs: Vec<MetaGraphDef>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetaGraphDef {
+    #[prost(message, optional, tag = "1")]
+    meta_info_def: Option<MetaInfoDef>,
+    #[prost(message, optional, tag = "2")]
+    graph_def: Option<GraphDef>,
+    #[prost(btree_map = "string, message", tag = "5")]
+    signature_def: BTreeMap<String, SignatureDef>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetaInfoDef {
+    #[prost(string, tag = "1")]
+    meta_graph_version: String,
+    #[prost(message, optional, tag = "2")]
+    stripped_op_list: Option<OpList>,
+    #[prost(string, repeated, tag = "4")]
+    tags: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OpList {
+    #[prost(message, repeated, tag = "1")]
+    op: Vec<OpDef>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SignatureDef {
+    #[prost(string, tag = "3")]
+    method_name: String,
+    #[prost(btree_map = "string, message", tag = "4")]
+    defaults: BTreeMap<String, TensorProto>,
+}
 
 /// A tensor as a test sees it: its raw bytes and the number of repeats, or `None` if opaque.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +75,12 @@ struct Seen {
 }
 
 /// What `model::read` finds, sorted; ranges must lie in the file, in order, and apart.
-fn found(file: &[u8]) -> Vec<Seen> {
+fn found(kind: ModelKind, bytes: &[u8]) -> Vec<Seen> {
+    let model = model::read(&[InputFile { name: "", bytes }]).unwrap();
+    assert_eq!(model.parts.len(), 1);
+    assert_eq!(model.parts[0].kind, kind);
     let mut end = 0;
-    let mut seen: Vec<_> = model::read(file)
-        .unwrap()
+    let mut seen: Vec<_> = model
         .tensors
         .into_iter()
         .map(|tensor| Seen {
@@ -44,7 +91,7 @@ fn found(file: &[u8]) -> Vec<Seen> {
                 TensorData::Raw { range, repeats } => {
                     assert!(end <= range.start);
                     end = range.end;
-                    Some((file[range].to_vec(), repeats))
+                    Some((bytes[range].to_vec(), repeats))
                 }
                 TensorData::Opaque => None,
             },
@@ -54,34 +101,82 @@ fn found(file: &[u8]) -> Vec<Seen> {
     seen
 }
 
-/// What a graph that prost has read should give, sorted.
-fn expected(graph: &GraphDef) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    for node in &graph.node {
-        expect_node(&node.name, node, &mut seen);
+/// A message that prost has read, and what its tensors should be.
+trait Expected: Message + Default {
+    const KIND: ModelKind;
+
+    fn expect(&self, seen: &mut Vec<Seen>);
+
+    /// All of it, sorted.
+    fn expected(&self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        self.expect(&mut seen);
+        seen.sort();
+        seen
     }
-    for function in graph.library.iter().flat_map(|l| &l.function) {
-        let signature = function.signature.clone().unwrap_or_default();
-        let name = &signature.name;
-        for attr in &signature.attr {
-            let name = format!("{name}:{}", attr.name);
-            for value in [&attr.default_value, &attr.allowed_values]
-                .into_iter()
-                .flatten()
-            {
-                expect_value(&name, &name, value, &mut seen);
+}
+
+impl Expected for SavedModel {
+    const KIND: ModelKind = ModelKind::SavedModel;
+
+    fn expect(&self, seen: &mut Vec<Seen>) {
+        for meta_graph in &self.meta_graphs {
+            meta_graph.expect(seen);
+        }
+    }
+}
+
+impl Expected for MetaGraphDef {
+    const KIND: ModelKind = ModelKind::MetaGraphDef;
+
+    fn expect(&self, seen: &mut Vec<Seen>) {
+        let info = self.meta_info_def.clone().unwrap_or_default();
+        for op in info.stripped_op_list.unwrap_or_default().op {
+            expect_op(&op, seen);
+        }
+        if let Some(graph) = &self.graph_def {
+            graph.expect(seen);
+        }
+        for (name, signature) in &self.signature_def {
+            for (input, tensor) in &signature.defaults {
+                seen.extend(expect_tensor(&format!("{name}:{input}"), tensor));
             }
         }
-        for node in &function.node_def {
-            expect_node(&format!("{name}/{}", node.name), node, &mut seen);
+    }
+}
+
+impl Expected for GraphDef {
+    const KIND: ModelKind = ModelKind::GraphDef;
+
+    fn expect(&self, seen: &mut Vec<Seen>) {
+        for node in &self.node {
+            expect_node(&node.name, node, seen);
         }
-        expect_attrs(name, &function.attr, &mut seen);
-        for (i, arg) in &function.arg_attr {
-            expect_attrs(&format!("{name}:arg[{i}]"), &arg.attr, &mut seen);
+        for function in self.library.iter().flat_map(|l| &l.function) {
+            let signature = function.signature.clone().unwrap_or_default();
+            let name = &signature.name;
+            expect_op(&signature, seen);
+            for node in &function.node_def {
+                expect_node(&format!("{name}/{}", node.name), node, seen);
+            }
+            expect_attrs(name, &function.attr, seen);
+            for (i, arg) in &function.arg_attr {
+                expect_attrs(&format!("{name}:arg[{i}]"), &arg.attr, seen);
+            }
         }
     }
-    seen.sort();
-    seen
+}
+
+fn expect_op(op: &OpDef, seen: &mut Vec<Seen>) {
+    for attr in &op.attr {
+        let name = format!("{}:{}", op.name, attr.name);
+        for value in [&attr.default_value, &attr.allowed_values]
+            .into_iter()
+            .flatten()
+        {
+            expect_value(&name, &name, value, seen);
+        }
+    }
 }
 
 fn expect_node(name: &str, node: &NodeDef, seen: &mut Vec<Seen>) {
@@ -299,25 +394,25 @@ fn nodes() -> impl Strategy<Value = NodeDef> {
         })
 }
 
-fn functions() -> impl Strategy<Value = FunctionDef> {
+fn ops() -> impl Strategy<Value = OpDef> {
     let value = || prop::option::of(attr_values());
-    let attr_defs = ("[a-z]{0,3}", value(), value()).prop_map(|(name, default, allowed)| AttrDef {
+    let attrs = ("[a-z]{0,3}", value(), value()).prop_map(|(name, default, allowed)| AttrDef {
         name,
         default_value: default,
         allowed_values: allowed,
     });
+    ("[a-z]{0,5}", prop::collection::vec(attrs, 0..3)).prop_map(|(name, attr)| OpDef { name, attr })
+}
+
+fn functions() -> impl Strategy<Value = FunctionDef> {
     (
-        "[a-z]{0,5}",
-        prop::collection::vec(attr_defs, 0..3),
+        ops(),
         prop::collection::vec(nodes(), 0..3),
         attrs_of(attr_values()),
         prop::collection::btree_map(any::<u32>(), attrs_of(attr_values()), 0..2),
     )
-        .prop_map(|(name, attr_defs, node_def, attr, args)| FunctionDef {
-            signature: Some(OpDef {
-                name,
-                attr: attr_defs,
-            }),
+        .prop_map(|(signature, node_def, attr, args)| FunctionDef {
+            signature: Some(signature),
             node_def,
             attr,
             arg_attr: args
@@ -327,68 +422,127 @@ fn functions() -> impl Strategy<Value = FunctionDef> {
         })
 }
 
+fn graphs() -> impl Strategy<Value = GraphDef> {
+    (
+        prop::collection::vec(nodes(), 1..5),
+        prop::collection::vec(functions(), 0..3),
+    )
+        .prop_map(|(node, function)| GraphDef {
+            node,
+            library: Some(FunctionDefLibrary { function }),
+            version: 21,
+        })
+}
+
+fn meta_graphs() -> impl Strategy<Value = MetaGraphDef> {
+    let defaults = prop::collection::btree_map("[a-z]{0,3}", tensors(), 0..3);
+    let signatures = defaults.prop_map(|defaults| SignatureDef {
+        method_name: "tensorflow/serving/predict".to_owned(),
+        defaults,
+    });
+    (
+        prop::option::of(prop::collection::vec(ops(), 0..3)),
+        graphs(),
+        prop::collection::btree_map("[a-z]{0,3}", signatures, 0..3),
+    )
+        .prop_map(|(ops, graph, signature_def)| MetaGraphDef {
+            meta_info_def: ops.map(|op| MetaInfoDef {
+                meta_graph_version: "v1".to_owned(),
+                stripped_op_list: Some(OpList { op }),
+                tags: vec!["serve".to_owned()],
+            }),
+            graph_def: Some(graph),
+            signature_def,
+        })
+}
+
 proptest! {
     #[test]
-    fn random_graphs_give_back_their_tensors(
-        node in prop::collection::vec(nodes(), 1..5),
-        function in prop::collection::vec(functions(), 0..3),
-    ) {
-        let library = Some(FunctionDefLibrary { function });
-        let graph = GraphDef { node, library, version: 21 };
-        let file = graph.encode_to_vec();
-        prop_assert_eq!(found(&file), expected(&graph));
+    fn random_graphs_give_back_their_tensors(graph in graphs()) {
+        let found = found(ModelKind::GraphDef, &graph.encode_to_vec());
+        prop_assert_eq!(found, graph.expected());
     }
+
+    #[test]
+    fn random_meta_graphs_give_back_their_tensors(meta_graph in meta_graphs()) {
+        let found = found(ModelKind::MetaGraphDef, &meta_graph.encode_to_vec());
+        prop_assert_eq!(found, meta_graph.expected());
+    }
+
+    #[test]
+    fn random_saved_models_give_back_their_tensors(
+        schema_version in 0..3i64,
+        meta_graphs in prop::collection::vec(meta_graphs(), 1..3),
+    ) {
+        let saved_model = SavedModel { schema_version, meta_graphs };
+        let found = found(ModelKind::SavedModel, &saved_model.encode_to_vec());
+        prop_assert_eq!(found, saved_model.expected());
+    }
+}
+
+/// Compares what is found in a real file with what prost sees.
+fn check_real_file<M: Expected>(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    let expected = M::decode(bytes.as_slice()).unwrap().expected();
+    let found = found(M::KIND, &bytes);
+    assert_eq!(found.len(), expected.len(), "{}", path.display());
+    for (found, expected) in found.iter().zip(&expected) {
+        let place = format!("{}: {}", path.display(), expected.name);
+        assert!(found == expected, "{place}");
+    }
+}
+
+/// The files below a folder of the shared data; none where it is missing.
+fn shared_files(folder: &str) -> Vec<PathBuf> {
+    common::shared_files(&[folder]).unwrap_or_default()
 }
 
 #[test]
 fn real_graphs_give_what_prost_sees() {
-    let Some(files) = shared_files(&["pruned", "dense", "graphdef"]) else {
-        return;
-    };
-    for path in files {
-        let file = fs::read(&path).unwrap();
-        let graph = GraphDef::decode(file.as_slice()).unwrap();
-        let (found, expected) = (found(&file), expected(&graph));
-        assert_eq!(found.len(), expected.len(), "{}", path.display());
-        for (found, expected) in found.iter().zip(&expected) {
-            let place = format!("{}: {}", path.display(), expected.name);
-            assert!(found == expected, "{place}");
+    for folder in ["pruned", "dense", "graphdef"] {
+        for path in shared_files(folder) {
+            check_real_file::<GraphDef>(&path);
+        }
+    }
+    for path in shared_files("checkpoint") {
+        if path.extension().is_some_and(|e| e == "meta") {
+            check_real_file::<MetaGraphDef>(&path);
+        }
+    }
+    for path in shared_files("saved_model") {
+        if path
+            .file_name()
+            .is_some_and(|name| name == "saved_model.pb")
+        {
+            check_real_file::<SavedModel>(&path);
         }
     }
 }
 
 #[test]
-fn real_files_of_other_kinds_are_refused_with_a_reason() {
-    let folders = [
-        "checkpoint",
-        "saved_model",
-        "tflite",
-        "keras",
-        "bad",
-        "mnist",
-    ];
-    let Some(files) = shared_files(&folders) else {
-        return;
+fn real_files_of_no_kind_are_refused_with_a_reason() {
+    let is_foreign = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name == "checkpoint" || name == "corrupt-export.meta" || name.ends_with(".gz")
     };
-    let is_v1 = |part: &OsStr| part.to_string_lossy().starts_with("v1-");
-    for path in files {
+    let folders = ["bad", "mnist", "checkpoint"];
+    let files = folders.into_iter().flat_map(shared_files);
+    for path in files.filter(is_foreign) {
+        let bytes = fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let e = model::read(&fs::read(&path).unwrap()).unwrap_err();
+        let file = InputFile {
+            name,
+            bytes: &bytes,
+        };
+        let e = model::read(&[file]).unwrap_err();
         let place = format!("{}: {e}", path.display());
         assert_eq!(e.kind(), ErrorKind::Model, "{place}");
-        assert!(e.to_string().starts_with("not a GraphDef: "), "{place}");
+        assert!(e.to_string().starts_with("not a model file: "), "{place}");
         assert_eq!(e.to_string().lines().count(), 1, "{place}");
-
         let reason = match name {
-            "saved_model.pb" => "SavedModel",
+            "checkpoint" => "names a checkpoint",
             "corrupt-export.meta" => "text conversion",
-            _ if name.ends_with(".meta") => "MetaGraphDef",
-            _ if name.ends_with(".index") || path.iter().any(is_v1) => "checkpoint",
-            _ if name.ends_with(".tflite") => "TFLite",
-            _ if name.ends_with(".h5") => "HDF5",
-            _ if name.ends_with(".keras") => "zip",
-            _ if name.ends_with(".gz") => "gzip",
-            _ => "offset",
+            _ => "gzip",
         };
         assert!(e.to_string().contains(reason), "{place}");
     }

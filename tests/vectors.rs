@@ -126,6 +126,11 @@ fn good_vectors_read_to_what_stands_beside_them() {
 }
 
 fn check_files(archive: &Archive<Vec<u8>>, expected: &Value, path: &Path) {
+    if expected["is_folder"] == true {
+        assert!(archive.is_folder());
+        let folders: Vec<&str> = archive.empty_folders().collect();
+        assert_eq!(Value::from(folders), expected["empty_folders"]);
+    }
     let expected = expected["files"].as_array().unwrap();
     assert_eq!(archive.files().len(), expected.len());
     for (number, (file, expected)) in archive.files().zip(expected).enumerate() {

@@ -1,0 +1,5 @@
+//! Proves that a tensor of any archive is the same read densely, by rows and as CSR, or unreadable
+//! in all of these ways, and that what passes the full check can be read and restored.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tfzip::fuzzing::decode(bytes));

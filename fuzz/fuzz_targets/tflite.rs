@@ -1,0 +1,4 @@
+//! Proves that any bytes that are read as a TFLite model pack, and restore to the same bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tfzip::fuzzing::tflite(bytes));

@@ -1,0 +1,185 @@
+//! Damage: every prefix of a good file is refused, so is one with something appended, and a file
+//! with any byte changed is refused or is the same to every reader. Nothing panics.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::graph_def::{constant, graph};
+use common::{models, naive};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use tfzip::{
+    Archive, Coding, DType, ErrorKind, PackOptions, PositionKind, Result, Tensor, ValueKind,
+    pack_slice,
+};
+
+fn packed() -> Vec<(String, Vec<u8>)> {
+    let mut models = models::models();
+    models.push(("two-blocks", models::two_blocks()));
+    models
+        .into_iter()
+        .map(|(name, model)| {
+            let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+            (name.to_owned(), tfz)
+        })
+        .collect()
+}
+
+fn good_vectors() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0");
+    let mut vectors: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .filter(|(name, _)| name.starts_with("good-") && name.ends_with(".tfz"))
+        .map(|(name, path)| (name, fs::read(path).unwrap()))
+        .collect();
+    vectors.sort();
+    assert!(vectors.len() > 50);
+    vectors
+}
+
+/// All that a reader can get out of an archive.
+#[derive(PartialEq)]
+struct Contents {
+    files: Vec<(String, Vec<u8>)>,
+    tensors: Vec<String>,
+    elements: Vec<Option<Vec<u8>>>,
+}
+
+fn read(tfz: &[u8]) -> Result<Contents> {
+    let archive = Archive::new(tfz)?;
+    let mut files = Vec::new();
+    for (number, file) in archive.files().enumerate() {
+        let mut restored = Vec::new();
+        archive.restore(number, &mut restored)?;
+        files.push((file.name.to_owned(), restored));
+    }
+    let describe = |t: Tensor<'_>| {
+        let (name, dtype, shape) = (t.name(), t.dtype(), t.shape());
+        format!(
+            "{name:?} {dtype} {shape:?} {} of {}",
+            t.nnz(),
+            t.file_name()
+        )
+    };
+    let elements = |t: Tensor<'_>| t.is_readable().then(|| naive::bytes_of(&t)).transpose();
+    Ok(Contents {
+        files,
+        tensors: archive.tensors().map(describe).collect(),
+        elements: archive.tensors().map(elements).collect::<Result<_>>()?,
+    })
+}
+
+#[test]
+fn the_packed_models_use_everything_that_is_written() {
+    let (mut positions, mut values, mut codings) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut alternates, mut blocks, mut background, mut shared) = (0, 0, false, 0);
+    for (name, tfz) in packed() {
+        let archive = Archive::new(tfz).unwrap();
+        archive.verify().unwrap_or_else(|e| panic!("{name}: {e}"));
+        for layout in archive.tensors().filter_map(|t| t.layout().unwrap()) {
+            positions.extend(layout.positions.keys().copied());
+            values.extend(layout.values.keys().copied());
+            codings.extend(layout.value_codings.keys().copied());
+            alternates = alternates.max(layout.alternate_bytes);
+            blocks = blocks.max(layout.blocks);
+            background |= layout.has_background;
+            shared += 1;
+        }
+        shared -= archive
+            .parts()
+            .iter()
+            .map(|part| part.payloads)
+            .sum::<u64>();
+    }
+    use PositionKind as P;
+    use ValueKind as V;
+    assert!(positions.is_superset(&[P::None, P::All, P::Bitmap, P::RelativeIndex].into()));
+    assert!(values.is_superset(&[V::Raw, V::Planes, V::Codebook].into()));
+    assert!(codings.is_superset(&[Coding::Packed, Coding::Zstd].into()));
+    assert!(alternates > 1 && blocks > 1 && background && shared > 0);
+}
+
+#[test]
+fn every_prefix_and_every_appendix_is_refused() {
+    for (name, tfz) in packed().into_iter().chain(good_vectors()) {
+        for end in 0..tfz.len() {
+            assert!(
+                read(&tfz[..end]).is_err(),
+                "{name}: {end} of {} bytes",
+                tfz.len()
+            );
+        }
+        // The end of another archive makes the whole no archive either.
+        for appendix in [&[0][..], b"\n", &[0; 32], &tfz[tfz.len() - 32..], &tfz] {
+            let longer = [&tfz[..], appendix].concat();
+            let error = Archive::new(&longer).map(drop).unwrap_err();
+            let cut = [ErrorKind::Truncated, ErrorKind::Corrupt];
+            assert!(cut.contains(&error.kind()), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_is_refused_or_makes_no_difference() {
+    for (name, mut tfz) in packed().into_iter().chain(good_vectors()) {
+        let contents = read(&tfz).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let padding: Vec<_> = Archive::new(&tfz[..])
+            .unwrap()
+            .parts()
+            .iter()
+            .filter(|part| part.kind == tfzip::PartKind::Padding)
+            .map(|part| part.offset..part.offset + part.bytes)
+            .collect();
+        for at in 0..tfz.len() {
+            let byte = tfz[at];
+            for changed in [byte ^ 1, byte ^ 0x80, 0x00, 0xff] {
+                tfz[at] = changed;
+                if changed == byte {
+                    continue;
+                }
+                if let Ok(found) = read(&tfz) {
+                    assert!(
+                        found == contents,
+                        "{name}: byte {at} {byte:#04x} -> {changed:#04x}"
+                    );
+                    let in_padding = padding.iter().any(|p| p.contains(&(at as u64)));
+                    assert!(in_padding, "{name}: byte {at} is covered by no checksum");
+                }
+                let verified = Archive::new(&tfz[..]).and_then(|archive| archive.verify());
+                assert!(verified.is_err(), "{name}: the full check misses byte {at}");
+            }
+            tfz[at] = byte;
+        }
+    }
+}
+
+#[test]
+fn a_name_that_many_tensors_have_is_an_error_of_one_line() {
+    let node = |_| constant("w", DType::Float32, &[2], vec![0; 8]);
+    let model = graph((0..5000).map(node).collect());
+    let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+    let archive = Archive::new(tfz).unwrap();
+    assert_eq!(archive.tensors().len(), 5000);
+    let error = archive.tensor("w").map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().len() < 200, "{error}");
+}
+
+#[test]
+fn sizes_that_nothing_stands_behind_cost_nothing() {
+    // As many rows as memory has no room for, and no elements.
+    let model = graph(vec![constant("w", DType::Float32, &[1 << 40, 0], vec![])]);
+    let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+    let archive = Archive::new(tfz).unwrap();
+    archive.verify().unwrap();
+    let tensor = archive.tensor("w").unwrap();
+    assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
+    assert_eq!(tensor.rows::<f32>(0..1 << 40).unwrap(), []);
+    let error = tensor.csr::<f32>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+}
