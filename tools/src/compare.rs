@@ -1,27 +1,93 @@
-//! A restored file against the model file that it should be, without holding either.
+//! Restored files against the model that they should be, without holding either.
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-use tfzip::{Archive, Error, ErrorKind, Result};
+use tfzip::{Archive, Error, ErrorKind, FileInfo, Result};
 
-/// Restores the only file of `archive` and compares it with the one at `path`, byte by byte;
-/// `progress` is told how many bytes were equal so far.
+/// Restores the files of `archive` and compares them with the model at `path`, byte by byte: a file;
+/// a folder; the prefix or the index of a checkpoint. `progress` is told how many bytes were equal so
+/// far.
 ///
 /// # Errors
-/// `Corrupt` if they differ: the message says at which offset, and both bytes. `InvalidArgument` if
-/// the archive does not hold one file. `Io`; what restoring gives.
+/// `Corrupt` if they differ: the message says in which file, at which offset, and both bytes. `Io`;
+/// what restoring gives.
 pub fn with_model<D: AsRef<[u8]>>(
     archive: &Archive<D>,
     path: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<()> {
+    if path.is_dir() {
+        compare_names(archive, path)?;
+    }
+    let mut done = 0;
+    for (number, file) in archive.files().enumerate() {
+        let model = match archive.is_folder() {
+            false => path.to_owned(),
+            true if path.is_dir() => path.join(file.name),
+            true => path.with_file_name(file.name),
+        };
+        with_file(archive, number, &file, &model, |equal| {
+            progress(done + equal);
+        })?;
+        done += file.bytes;
+    }
+    Ok(())
+}
+
+/// Fails unless `folder` holds the files and empty folders of `archive` and no others.
+fn compare_names<D: AsRef<[u8]>>(archive: &Archive<D>, folder: &Path) -> Result<()> {
+    let mut restored: BTreeSet<String> = archive.files().map(|file| file.name.to_owned()).collect();
+    restored.extend(archive.empty_folders().map(|name| format!("{name}/")));
+    let mut there = BTreeSet::new();
+    add_names(folder, "", &mut there)
+        .map_err(|e| Error::io(format!("cannot read {}", folder.display()), e))?;
+    match restored.symmetric_difference(&there).next() {
+        None => Ok(()),
+        Some(name) if restored.contains(name) => Err(differs(format!(
+            "{name} is missing in {}",
+            folder.display()
+        ))),
+        Some(name) => Err(differs(format!(
+            "{name} is in {}, and not in the archive",
+            folder.display()
+        ))),
+    }
+}
+
+/// Adds the names of all files in `folder`, and with a `/` those of its empty folders.
+fn add_names(folder: &Path, name: &str, names: &mut BTreeSet<String>) -> io::Result<()> {
+    let mut is_empty = true;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        is_empty = false;
+        let part = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = if name.is_empty() {
+            part.into_owned()
+        } else {
+            format!("{name}/{part}")
+        };
+        if path.is_dir() {
+            add_names(&path, &name, names)?;
+        } else {
+            names.insert(name);
+        }
+    }
+    if is_empty && !name.is_empty() {
+        names.insert(format!("{name}/"));
+    }
+    Ok(())
+}
+
+/// Restores file number `number` and compares it with the one at `path`.
+fn with_file<D: AsRef<[u8]>>(
+    archive: &Archive<D>,
+    number: usize,
+    file: &FileInfo<'_>,
+    path: &Path,
     progress: impl FnMut(u64),
 ) -> Result<()> {
-    let mut files = archive.files();
-    let (Some(file), None) = (files.next(), files.next()) else {
-        let n_files = archive.files().len();
-        let detail = format!("it holds {n_files} files; one can be compared");
-        return Err(Error::new(ErrorKind::InvalidArgument, detail));
-    };
     let model =
         File::open(path).map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
     let mut comparison = Comparison {
@@ -36,7 +102,7 @@ pub fn with_model<D: AsRef<[u8]>>(
         failure: None,
         progress,
     };
-    let restored = archive.restore(0, &mut comparison);
+    let restored = archive.restore(number, &mut comparison);
     // A failed comparison makes restoring fail too; the first one knows why.
     comparison.failure.take().map_or(restored, Err)?;
     comparison.check_end()

@@ -55,8 +55,8 @@ fn only_model_files_are_packed() {
     std::fs::create_dir(folder.path("folder.x")).unwrap();
     for (input, word) in [
         ("empty.x", "is empty"),
-        ("text.x", "not a GraphDef"),
-        ("folder.x", "is a folder"),
+        ("text.x", "not a model file"),
+        ("folder.x", "none of the files"),
         ("missing.x", "cannot open"),
         (ARCHIVE, "already"),
     ] {

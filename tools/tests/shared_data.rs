@@ -105,21 +105,83 @@ fn archives_are_as_small_as_they_should_be() {
     }
 }
 
+/// The entries of a folder of the data.
+fn entries(folder: PathBuf) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(!entries.is_empty());
+    entries.sort();
+    entries
+}
+
+/// Names and contents of all files of a model, a file or a folder.
+fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    if path.is_file() {
+        return vec![(PathBuf::new(), fs::read(path).unwrap())];
+    }
+    let read = |file: PathBuf| {
+        (
+            file.strip_prefix(path).unwrap().to_owned(),
+            fs::read(&file).unwrap(),
+        )
+    };
+    files(path.to_owned()).into_iter().map(read).collect()
+}
+
 #[test]
-fn everything_else_is_refused_in_one_line() {
+fn every_other_kind_of_model_makes_the_whole_trip() {
     let Some(data) = data() else { return };
-    for kind in [
-        "bad",
-        "checkpoint",
-        "saved_model",
-        "tflite",
-        "keras",
-        "mnist",
-    ] {
+    for kind in ["saved_model", "checkpoint", "tflite", "keras"] {
+        for model in entries(data.join(kind)) {
+            let folder = Folder::new();
+            let path = model.to_str().unwrap();
+            folder.run("tfzip-pack", ["-q", path, "m.tfz"]).success();
+            let run = folder.run("tfzip-unpack", ["m.tfz", "m"]).success();
+            assert!(stdout(&run).starts_with("m : identical ("), "{path}");
+            assert!(contents(&folder.path("m")) == contents(&model), "{path}");
+            folder
+                .run("tfzip-verify", ["m.tfz", "--against", path])
+                .success();
+            folder.run("tfzip-inspect", ["m.tfz", "--json"]).success();
+        }
+    }
+}
+
+/// Bytes of the archive of a model of the data.
+fn packed(data: &Path, model: &str) -> usize {
+    let folder = Folder::new();
+    folder
+        .run(
+            "tfzip-pack",
+            ["-q", data.join(model).to_str().unwrap(), "m.tfz"],
+        )
+        .success();
+    folder.read("m.tfz").len()
+}
+
+#[test]
+fn what_stands_twice_is_stored_once() {
+    let Some(data) = data() else { return };
+    let graph = packed(&data, "pruned/lenet300-b.pb");
+    // A checkpoint has the same weights in another wrapping; this SavedModel has them twice.
+    assert!(packed(&data, "checkpoint/v2-lenet300-b/model.ckpt.index").abs_diff(graph) <= 1000);
+    assert!(packed(&data, "saved_model/lenet300-b").abs_diff(graph) <= 6000);
+    let shard = data.join("saved_model/keras3-export/variables/variables.data-00000-of-00001");
+    let shard = fs::metadata(shard).unwrap().len() as usize;
+    assert!(packed(&data, "saved_model/keras3-export") * 100 <= shard * 55);
+    assert!(packed(&data, "checkpoint/v1-lenet300-pruned") <= 365_000);
+}
+
+#[test]
+fn what_is_no_model_is_refused_in_one_line() {
+    let Some(data) = data() else { return };
+    for kind in ["bad", "mnist", "licences"] {
         for file in files(data.join(kind)) {
             let path = file.to_str().unwrap();
             let line = Folder::new().refused("tfzip-pack", [path, "out.tfz"], path);
-            assert!(line.contains("not a GraphDef: "), "{line}");
+            assert!(line.contains("not a model file"), "{line}");
         }
     }
 }

@@ -47,7 +47,7 @@ fn what_is_there_is_overwritten_only_by_force() {
         &[ARCHIVE, MODEL, "--tensor", "fc1/bias"],
     ] {
         let line = folder.refused(UNPACK, args.iter().copied(), MODEL);
-        assert!(line.contains("--force"), "{line}");
+        assert!(line.contains("exists"), "{line}");
         assert_eq!(folder.read(MODEL), b"old");
     }
     folder.run(UNPACK, [ARCHIVE, "-f"]).success();

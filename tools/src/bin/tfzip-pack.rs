@@ -1,25 +1,33 @@
 //! `tfzip-pack`: a model file becomes a `.tfz`.
 
 use clap::Parser;
+use glob::Pattern;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tfzip::{Error, ErrorKind, PackOptions, PackReport, Result};
+use tfzip::{Error, ErrorKind, PackOptions, PackReport, Result, Select};
 use tfzip_tools::cli::{self, Writing, say};
-use tfzip_tools::text::{grouped, hex, percent, printable};
+use tfzip_tools::text::{grouped, percent, printable};
 use tfzip_tools::{output, progress};
 
 /// Pack a TensorFlow model into a .tfz file that gives it back byte for byte
 #[derive(Parser)]
 #[command(name = env!("CARGO_BIN_NAME"), version, after_help = MORE)]
 struct Args {
-    /// The model file: a frozen graph (GraphDef, .pb)
+    /// The model: a frozen graph, a SavedModel folder, a checkpoint (its prefix or .index), a .meta,
+    /// .tflite, .keras or .h5 file, or any folder with such files
     input: PathBuf,
     /// The .tfz file; without it, INPUT with the extension .tfz
     output: Option<PathBuf>,
-    /// Store -0.0 as +0.0; the restored file has other zeros then
+    /// Store -0.0 as +0.0; the restored model has other zeros then
     #[arg(long)]
     canonical_zeros: bool,
+    /// Encode only tensors whose names match; the others are compressed as they are
+    #[arg(long, value_name = "GLOB", value_parser = Pattern::new)]
+    only: Vec<Pattern>,
+    /// Don't encode tensors whose names match
+    #[arg(long, value_name = "GLOB", value_parser = Pattern::new)]
+    skip: Vec<Pattern>,
     #[command(flatten)]
     writing: Writing,
     /// Say what was found
@@ -33,8 +41,12 @@ struct Args {
 const MORE: &str = "\
 The output is decoded again, and its SHA-256 proven, before it gets its name.
 
+A GLOB has * for any characters, ? for one and [ab] for some; nothing is ever left out.
+
 Examples:
   tfzip-pack model.pb              writes model.tfz
+  tfzip-pack saved_model           writes saved_model.tfz, with everything in the folder
+  tfzip-pack model.ckpt-7          writes model.ckpt-7.tfz, with the index and all data shards
   tfzip-pack -f model.pb out.tfz   overwrites out.tfz
   tfzip-pack --json model.pb | jq .ratio";
 
@@ -56,13 +68,28 @@ fn pack(args: Args) -> Result<String> {
         options.threads = args.writing.threads.into();
         options.overwrite = args.writing.force;
         options.progress = Some(bar.callback());
+        options.select = selection(args.only, args.skip);
         tfzip::pack_file(input, &output, &options)
     })?;
     if args.verbose {
         say(format_args!(
-            "found a {} with {} tensors, {} of them encoded",
-            report.kind, report.tensors, report.encoded_tensors
+            "found {} in {} file(s), {} tensors, {} of them encoded",
+            kinds(&report).join(" and "),
+            report.files,
+            report.tensors,
+            report.encoded_tensors
         ));
+    }
+    if !quiet {
+        for link in &report.links {
+            say(format_args!(
+                "note: {} is a link; what it leads to is packed",
+                printable(link)
+            ));
+        }
+        for warning in &report.warnings {
+            say(format_args!("warning: {warning}"));
+        }
     }
     if report.negative_zero_bytes > 0 && !quiet {
         say(format_args!(
@@ -78,9 +105,35 @@ fn pack(args: Args) -> Result<String> {
     })
 }
 
-/// The input with the extension `.tfz`, if that is another file.
+/// The tensors that are chosen, if some are.
+fn selection(only: Vec<Pattern>, skip: Vec<Pattern>) -> Option<Select> {
+    if only.is_empty() && skip.is_empty() {
+        return None;
+    }
+    Some(Select::new(move |tensor| {
+        let matches =
+            |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(&tensor.name));
+        (only.is_empty() || matches(&only)) && !matches(&skip)
+    }))
+}
+
+/// What was found, each kind once.
+fn kinds(report: &PackReport) -> Vec<&'static str> {
+    let mut names: Vec<&str> = report.kinds.iter().map(|kind| kind.name()).collect();
+    names.dedup();
+    names
+}
+
+/// The input with the extension `.tfz`, if that is another file. It takes the place of the usual
+/// extensions of models, and is added to anything else: what follows the dot of `model.ckpt-7` is no
+/// extension.
 fn default_output(input: &Path) -> Result<PathBuf> {
-    let output = input.with_extension("tfz");
+    const EXTENSIONS: [&str; 7] = ["pb", "meta", "index", "tflite", "keras", "h5", "tfz"];
+    let extension = input.extension().and_then(|extension| extension.to_str());
+    let output = match extension {
+        Some(extension) if EXTENSIONS.contains(&extension) => input.with_extension("tfz"),
+        _ => input.with_added_extension("tfz"),
+    };
     if output == input {
         let detail = "no other name with the extension .tfz; name an output, \
                       or restore an archive with tfzip-unpack";
@@ -104,7 +157,8 @@ fn json(input: &Path, output: &Path, report: &PackReport) -> String {
     let object = json!({
         "input": input.to_string_lossy(),
         "output": output.to_string_lossy(),
-        "kind": report.kind.to_string(),
+        "kinds": kinds(report),
+        "files": report.files,
         "model_bytes": report.model_bytes,
         "archive_bytes": report.archive_bytes,
         "ratio": report.archive_bytes as f64 / report.model_bytes as f64,
@@ -112,7 +166,7 @@ fn json(input: &Path, output: &Path, report: &PackReport) -> String {
         "encoded_tensors": report.encoded_tensors,
         "negative_zeros": report.negative_zeros,
         "negative_zero_bytes": report.negative_zero_bytes,
-        "sha256": hex(&report.sha256),
+        "warnings": report.warnings,
     });
     format!("{object:#}\n")
 }

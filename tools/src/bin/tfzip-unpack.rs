@@ -3,18 +3,19 @@
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tfzip::{Archive, Error, ErrorKind, Result, Tensor, UnpackOptions};
+use tfzip::{Archive, Result, Tensor, UnpackOptions};
 use tfzip_tools::cli::{self, Writing, say};
 use tfzip_tools::text::{hex, printable};
 use tfzip_tools::{elements, npy, output, progress};
 
-/// Restore the model file from a .tfz file, byte for byte
+/// Restore the model from a .tfz file, byte for byte
 #[derive(Parser)]
 #[command(name = env!("CARGO_BIN_NAME"), version, after_help = MORE)]
 struct Args {
     /// The .tfz file
     input: PathBuf,
-    /// The model file; without it, the name that it had, beside INPUT
+    /// The model; without it, beside INPUT: a file under the name that it had, a folder under
+    /// INPUT's name without its extension
     output: Option<PathBuf>,
     /// Write only this tensor, as NumPy's file: its name, or # and its number
     #[arg(long, value_name = "NAME", requires = "output")]
@@ -24,7 +25,7 @@ struct Args {
 }
 
 const MORE: &str = "\
-The SHA-256 of the model file is proven before it gets its name.
+The SHA-256 of every file is proven before the model gets its name.
 
 Examples:
   tfzip-unpack model.tfz           writes model.pb, if that was its name
@@ -38,14 +39,12 @@ fn main() -> ExitCode {
 
 fn unpack(args: Args) -> Result<String> {
     let Args { input, writing, .. } = &args;
-    let output = match &args.output {
-        Some(output) => output.clone(),
-        None => default_output(input)?,
-    };
-    output::check(&output, writing.force)?;
-    let result = match &args.tensor {
-        Some(name) => write_tensor(input, name, &output, writing)?,
-        None => restore(input, &output, writing)?,
+    if let Some(output) = &args.output {
+        output::check(output, writing.force)?;
+    }
+    let (output, result) = match (&args.tensor, &args.output) {
+        (Some(name), Some(output)) => (output.clone(), write_tensor(input, name, output, writing)?),
+        _ => restore(input, args.output.as_deref(), writing)?,
     };
     if writing.quiet {
         return Ok(String::new());
@@ -54,30 +53,32 @@ fn unpack(args: Args) -> Result<String> {
     Ok(format!("{} : {result}\n", printable(&output)))
 }
 
-/// The name that the model file had, beside the input.
-fn default_output(input: &Path) -> Result<PathBuf> {
-    tfzip::with_mapped(input, |archive| match archive.files().next() {
-        Some(file) => Ok(input.with_file_name(file.name)),
-        None => Err(Error::new(ErrorKind::Unsupported, "it holds no files")),
-    })
-}
-
-/// Restores the model file; returns what was proven about it.
-fn restore(input: &Path, output: &Path, writing: &Writing) -> Result<String> {
+/// Restores the model; returns where it is and what was proven about it.
+fn restore(input: &Path, output: Option<&Path>, writing: &Writing) -> Result<(PathBuf, String)> {
     let report = progress::during(writing.quiet, "unpacking", |bar| {
         let mut options = UnpackOptions::default();
         options.threads = writing.threads.into();
         options.overwrite = writing.force;
         options.progress = Some(bar.callback());
-        tfzip::unpack_file(input, Some(output), &options)
+        tfzip::unpack_file(input, output, &options)
     })?;
-    let sha256 = hex(&report.sha256);
-    Ok(match report.source_sha256.map(|hash| hex(&hash)) {
-        None => format!("identical (sha256 {sha256})"),
-        Some(source) => format!(
-            "restored (sha256 {sha256}), zeros made canonical; the source was sha256 {source}"
+    let changed = report.files.iter().any(|file| {
+        file.source_sha256
+            .is_some_and(|source| source != file.sha256)
+    });
+    let proven = match &report.files[..] {
+        [file] => format!("(sha256 {})", hex(&file.sha256)),
+        files => format!("({} files, each with its sha256)", files.len()),
+    };
+    let result = match (changed, &report.files[..]) {
+        (false, _) => format!("identical {proven}"),
+        (true, [file]) => format!(
+            "restored {proven}, zeros made canonical; the source was sha256 {}",
+            hex(&file.source_sha256.unwrap_or_default())
         ),
-    })
+        (true, _) => format!("restored {proven}, zeros made canonical"),
+    };
+    Ok((report.output, result))
 }
 
 /// Writes one tensor as NumPy's file; returns what it is.
