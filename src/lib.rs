@@ -73,10 +73,10 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor, with_mapped};
+pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
-pub use mapped::Mapped;
+pub use mapped::{Mapped, with_mapped};
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use progress::{Phase, Progress};
 pub use rewrite::{RewriteReport, rewrite_file};

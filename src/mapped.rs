@@ -1,7 +1,8 @@
-//! The memory map: the one place where a file's bytes are used without having been read.
+//! The memory map, and archives in it: the one place where a file's bytes are used without having been read.
 #![allow(unsafe_code)]
 
-use crate::error::{Error, Result};
+use crate::archive::Archive;
+use crate::error::{Error, Result, Within};
 use std::fs::File;
 use std::path::Path;
 
@@ -55,4 +56,39 @@ impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
+}
+
+impl Archive<Mapped> {
+    /// Maps the file at `path` and opens it: nothing is read that isn't asked for.
+    ///
+    /// # Errors
+    /// `Io` if it can't be mapped; otherwise as [`new`](Self::new).
+    ///
+    /// # Safety
+    /// As [`Mapped::open`]: nobody may change or truncate the file while it is mapped.
+    pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self> {
+        // SAFETY: the caller promises what `Mapped::open` asks for.
+        Self::new(unsafe { Mapped::open(path) }?)
+    }
+}
+
+/// Opens the `.tfz` file at `path`, mapped, for the length of one call of `f`.
+///
+/// For programs that look at a file and end. As with [`pack_file`](crate::pack_file), the file must
+/// not be changed meanwhile: see [`Mapped::open`] for what could happen. An app that keeps an
+/// archive open says so with [`Archive::map`].
+///
+/// # Errors
+/// `Io` if the file can't be mapped; as [`Archive::new`]; what `f` returns. All name the file.
+pub fn with_mapped<R>(
+    path: impl AsRef<Path>,
+    f: impl FnOnce(&Archive<Mapped>) -> Result<R>,
+) -> Result<R> {
+    let path = path.as_ref();
+    let file =
+        File::open(path).map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
+    let mapped = Mapped::for_one_call(&file, path)?;
+    Archive::new(mapped)
+        .and_then(|archive| f(&archive))
+        .within(|| path.display().to_string())
 }
