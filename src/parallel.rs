@@ -1,7 +1,7 @@
 //! Doing the same to several blocks at once. Results keep the order of their inputs, so that no
 //! byte depends on the number of threads.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Threads that [`map`] uses.
 pub(crate) fn n_threads() -> usize {
@@ -47,7 +47,7 @@ pub(crate) fn with_threads<R: Send>(
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
-            .map_err(|e| Error::io("cannot start threads", std::io::Error::other(e)))?;
+            .map_err(|e| crate::Error::io("cannot start threads", std::io::Error::other(e)))?;
         pool.install(work)
     }
     #[cfg(not(feature = "parallel"))]
