@@ -24,7 +24,7 @@ const MAX_PLACES: usize = 4;
 /// Opening reads the footer and the manifest. Everything else is read, and its checksums are
 /// compared, when it is asked for. An archive can be shared between threads.
 ///
-/// `D` is where the bytes are: a `Vec<u8>`, a slice, a [`Mapped`] file.
+/// `D` is where the bytes are: a `Vec<u8>`, a slice, a [`Mapped`](crate::Mapped) file.
 #[derive(Debug)]
 pub struct Archive<D> {
     data: D,

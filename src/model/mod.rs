@@ -4,7 +4,7 @@
 //! and what users call it; it knows nothing of how holes are stored. When the bytes in a hole are
 //! changed, it repairs what the file says about them (checksums).
 //!
-//! Each kind of file is one submodule with one [`Kind`], listed in [`KINDS`]; the kinds don't know
+//! Each kind of file is one submodule with one `Kind`, listed in `KINDS`; the kinds don't know
 //! of each other.
 
 mod foreign;
