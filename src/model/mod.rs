@@ -5,7 +5,7 @@
 //! changed, it repairs what the file says about them (checksums).
 //!
 //! Each kind of file is one submodule with one `Kind`, listed in `KINDS`; the kinds don't know
-//! of each other.
+//! of each other, but that a Keras archive holds an HDF5 file.
 
 mod foreign;
 mod graph_def;
