@@ -178,14 +178,17 @@ impl<'a> Tensor<'a> {
         csr::of_tensor(self).within(|| self.place())
     }
 
-    /// Counts the elements that are not zero by decoding them all.
+    /// Counts the elements that are not zero by decoding those that are stored.
     pub(super) fn count_nonzero(&self) -> Result<u64> {
-        let mut count = 0;
-        self.for_each_chunk(|_, bytes| {
+        let (mut count, mut last) = (0, 0);
+        self.for_each_stored_chunk(|_, bytes| {
             count += self.dtype().count_nonzero(bytes);
+            last = self
+                .dtype()
+                .count_nonzero(&bytes[bytes.len() - self.width()..]);
             Ok(())
         })?;
-        Ok(count)
+        Ok(count + last * self.entry().repeats)
     }
 
     /// Calls `f` with consecutive pieces of the elements' bytes, and the index of the first
@@ -195,10 +198,30 @@ impl<'a> Tensor<'a> {
     /// # Errors
     /// As [`read_bytes_into`](Self::read_bytes_into); what `f` returns.
     pub fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        let mut start = 0;
+        let mut last = vec![0; self.width()];
+        self.for_each_stored_chunk(|first, bytes| {
+            last.copy_from_slice(&bytes[bytes.len() - self.width()..]);
+            f(first, bytes)
+        })?;
+        let mut start = self.n_stored();
+        let chunk = last.repeat(to_usize(CHUNK_ELEMENTS.min(self.len() - start))?);
+        while start < self.len() {
+            let end = self.len().min(start + CHUNK_ELEMENTS);
+            f(
+                start,
+                &chunk[..to_usize((end - start) * self.width() as u64)?],
+            )?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// As [`for_each_chunk`](Self::for_each_chunk), of the elements that are stored. No piece is
+    /// empty.
+    fn for_each_stored_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        let mut scratch = Vec::new();
         if self.payload().is_some() {
             let record = self.record()?;
-            let mut scratch = Vec::new();
             with_word!(self.width(), W => {
                 let tables = record.tables::<W>()?;
                 for block in 0..record.n_blocks() {
@@ -208,13 +231,14 @@ impl<'a> Tensor<'a> {
                     f(record.elements(block).start, &scratch)?;
                 }
             });
-            start = self.n_stored();
+            return Ok(());
         }
-        while start < self.len() {
-            let end = self.len().min(start.saturating_add(CHUNK_ELEMENTS));
-            let mut chunk = vec![0; to_usize((end - start) * self.width() as u64)?];
-            self.read_range(start..end, &mut chunk)?;
-            f(start, &chunk)?;
+        let (mut start, stored) = (0, self.n_stored());
+        while start < stored {
+            let end = stored.min(start + CHUNK_ELEMENTS);
+            scratch.resize(to_usize((end - start) * self.width() as u64)?, 0);
+            self.read_range(start..end, &mut scratch)?;
+            f(start, &scratch)?;
             start = end;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::PackOptions;
 use crate::container::{Source, TensorEntry, Writer};
 use crate::error::{Error, Result, Within};
+use crate::limits::Limits;
 use crate::model::{InputFile, Model, ModelTensor, TensorData};
 use crate::parallel;
 use crate::payload::{EncodeStats, PayloadSpec};
@@ -105,11 +106,11 @@ impl<'a, W: Write> Packer<'a, W> {
     fn list(&mut self, tensor: &ModelTensor, source: Source) {
         self.encoded_tensors += usize::from(matches!(source, Source::Payload(_)));
         let (repeats, nnz) = match &tensor.data {
-            TensorData::Raw { range, repeats } => {
+            TensorData::Raw { range, repeats } if source != Source::Opaque => {
                 let bytes = &self.files[tensor.file].bytes[range.clone()];
                 (*repeats, nnz(tensor.dtype, bytes, *repeats))
             }
-            TensorData::Opaque => (0, 0),
+            TensorData::Raw { .. } | TensorData::Opaque => (0, 0),
         };
         self.writer.tensor(&TensorEntry {
             name: &tensor.name,
@@ -129,6 +130,11 @@ impl<'a, W: Write> Packer<'a, W> {
         let Some(width) = tensor.dtype.width() else {
             return Ok(Source::Opaque);
         };
+        let elements = (range.len() / width) as u64 + repeats;
+        if elements.saturating_mul(width as u64) > Limits::default().tensor_bytes {
+            // A fill that no reader would expand; the skeleton keeps it as it is.
+            return Ok(Source::Opaque);
+        }
         let between = range.start.checked_sub(self.at);
         let between = between
             .ok_or_else(|| Error::model(format!("its bytes {range:?} overlap with another's")))?;

@@ -832,9 +832,9 @@ class Archive:
 
     def dense(self, tensor):
         """§7.3: the elements of a tensor; None if it is opaque."""
-        limit(tensor.n * tensor.width, MAX_TENSOR_BYTES, f"tensor {tensor.index}", "the length")
         if tensor.source == OPAQUE:
             return None
+        limit(tensor.n * tensor.width, MAX_TENSOR_BYTES, f"tensor {tensor.index}", "the length")
         if tensor.source == PAYLOAD:
             stored = self.payload(tensor.at)
         else:

@@ -41,12 +41,6 @@ pub(super) fn tensors(
                 Error::corrupt(format!("{repeats} of {elements} elements repeat"))
             })?;
             let width = dtype.width();
-            let decoded = elements.checked_mul(width.unwrap_or(0) as u64);
-            Limits::check(
-                "bytes of the tensor",
-                decoded.unwrap_or(u64::MAX),
-                limits.tensor_bytes,
-            )?;
             let nnz = m.tensor_nnz[i];
             if nnz > elements {
                 return Err(Error::corrupt(format!(
@@ -54,8 +48,14 @@ pub(super) fn tensors(
                 )));
             }
             let source = source(m, i, width, stored, payloads, skeleton_bytes)?;
-            if source == Source::Opaque && (repeats, nnz) != (0, 0) {
-                return Err(Error::corrupt("an opaque tensor with repeats or nnz"));
+            if source == Source::Opaque {
+                // It is never decoded: its size costs nothing.
+                if (repeats, nnz) != (0, 0) {
+                    return Err(Error::corrupt("an opaque tensor with repeats or nnz"));
+                }
+            } else {
+                let decoded = elements.saturating_mul(width.unwrap_or(0) as u64);
+                Limits::check("bytes of the tensor", decoded, limits.tensor_bytes)?;
             }
             Ok(TensorRow {
                 name: name.clone(),
