@@ -255,7 +255,8 @@ pub struct Rewritten {
 /// them, so that TensorFlow loads it. All files are held in memory.
 ///
 /// # Errors
-/// `InvalidArgument` if a change does not fit its tensor; as [`read`].
+/// `InvalidArgument` if a change does not fit its tensor; `Model` if it would change anything but its
+/// tensor; as [`read`].
 pub fn rewrite(files: &[InputFile<'_>], changes: &[Change<'_>]) -> Result<Rewritten> {
     let model = read(files)?;
     let mut output: Vec<OutputFile<'_>> = files
@@ -293,10 +294,30 @@ pub fn rewrite(files: &[InputFile<'_>], changes: &[Change<'_>]) -> Result<Rewrit
             warnings.extend((kind.repair)(&mut output, &part.files, &changed)?);
         }
     }
+    check_rewritten(&model, &output)?;
     Ok(Rewritten {
         files: output.into_iter().map(|file| file.bytes).collect(),
         warnings,
     })
+}
+
+/// Fails unless the changed files hold the same tensors in the same places: in a hostile file the
+/// elements of a tensor may be a part of its structure too.
+fn check_rewritten(model: &Model, output: &[OutputFile<'_>]) -> Result<()> {
+    let files: Vec<InputFile<'_>> = output
+        .iter()
+        .map(|file| InputFile {
+            name: file.name,
+            bytes: &file.bytes,
+        })
+        .collect();
+    match read(&files) {
+        Ok(again) if again.tensors == model.tensors => Ok(()),
+        Ok(_) => Err(Error::model(
+            "a change of elements would change other tensors too",
+        )),
+        Err(e) => Err(e.within("a change of elements would damage the model")),
+    }
 }
 
 /// For kinds that keep no checksums.

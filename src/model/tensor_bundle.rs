@@ -340,7 +340,10 @@ fn repair(
     for block in &repairs.blocks {
         leveldb::repair_block(&mut index.bytes, block);
     }
-    Ok(repairs.warning(index.name).into_iter().collect())
+    match repairs.complaint(index.name) {
+        Some(refused) => Err(Error::model(refused)),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What must be changed in an index.
@@ -376,7 +379,7 @@ impl Repairs {
         Ok(repairs)
     }
 
-    fn warning(&self, index: &str) -> Option<String> {
+    fn complaint(&self, index: &str) -> Option<String> {
         let (first, others) = self.impossible.split_first()?;
         let more = match others.len() {
             0 => String::new(),
@@ -384,7 +387,7 @@ impl Repairs {
         };
         Some(format!(
             "{index} has no place for the checksum of the changed tensor {first:?}{more}: \
-             TensorFlow will refuse to load it"
+             TensorFlow would refuse to load it"
         ))
     }
 }

@@ -424,7 +424,7 @@ fn checksums_are_repaired() {
 }
 
 #[test]
-fn a_checksum_without_a_place_is_warned_of() {
+fn a_checksum_without_a_place_is_refused() {
     // TensorFlow leaves out a checksum that is zero, as it is for these bytes.
     let odd = vec![0x45, 0xa3, 0xe7, 0x1f];
     assert_eq!(leveldb::masked_crc32c(&odd), 0);
@@ -435,15 +435,17 @@ fn a_checksum_without_a_place_is_warned_of() {
         (b"w".to_vec(), value),
     ];
     let files = files(&entries, vec![odd], PLAIN);
-    let (after, warnings) = zero(&files, &["w"]);
-    assert_eq!(
-        warnings,
-        [
-            "ck/m.index has no place for the checksum of the changed tensor \"v\" and 1 more: \
-          TensorFlow will refuse to load it"
-        ]
+    let files = inputs(&files);
+    let zeros = [0; 4];
+    let change = Change {
+        tensor: 0,
+        bytes: &zeros,
+    };
+    let error = model::rewrite(&files, &[change]).unwrap_err();
+    assert!(
+        error.detail().contains("no place for the checksum"),
+        "{error}"
     );
-    assert_eq!(after[1], files[1]);
 }
 
 #[test]
