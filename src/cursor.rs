@@ -20,9 +20,14 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Everything that has not been read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     /// The next `n` bytes.
     pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let rest = self.rest();
         let (head, _) = rest.split_at_checked(n).ok_or_else(|| {
             Error::corrupt(format!(
                 "expected {n} bytes at offset {}, found {}",

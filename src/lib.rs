@@ -55,6 +55,7 @@ mod error;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod kernels;
 mod limits;
 mod mapped;
 pub mod model;

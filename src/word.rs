@@ -1,10 +1,11 @@
 //! Elements as unsigned numbers of 1, 2, 4, 8 or 16 bytes: bit patterns, never values.
 
+use bytemuck::Pod;
 use std::fmt::Debug;
 use std::hash::Hash;
 
 /// A bit pattern of a fixed width.
-pub(crate) trait Word: Copy + Ord + Hash + Debug + Default + Send + Sync {
+pub(crate) trait Word: Pod + Ord + Hash + Debug + Default + Send + Sync {
     /// Bytes of an element.
     const WIDTH: usize;
 
@@ -14,12 +15,21 @@ pub(crate) trait Word: Copy + Ord + Hash + Debug + Default + Send + Sync {
     /// Writes the little-endian bytes; `out` has exactly [`WIDTH`](Self::WIDTH).
     fn put_le(self, out: &mut [u8]);
 
+    /// The pattern whose bytes in memory are its little-endian bytes, whatever this machine's order.
+    fn to_le(self) -> Self;
+
     /// The pattern with its top bit inverted (spec §9: the alternate of a background).
     fn flip_top(self) -> Self;
 
     fn rotate_left(self, bits: u32) -> Self;
 
     fn rotate_right(self, bits: u32) -> Self;
+
+    /// The low bits of `bits`, as many as a pattern has; of at most 64.
+    fn from_bits(bits: u64) -> Self;
+
+    /// The low 64 bits.
+    fn to_bits(self) -> u64;
 }
 
 macro_rules! words {
@@ -40,6 +50,11 @@ macro_rules! words {
             }
 
             #[inline]
+            fn to_le(self) -> Self {
+                <$t>::to_le(self)
+            }
+
+            #[inline]
             fn flip_top(self) -> Self {
                 self ^ (1 << (<$t>::BITS - 1))
             }
@@ -52,6 +67,16 @@ macro_rules! words {
             #[inline]
             fn rotate_right(self, bits: u32) -> Self {
                 <$t>::rotate_right(self, bits)
+            }
+
+            #[inline]
+            fn from_bits(bits: u64) -> Self {
+                bits as $t
+            }
+
+            #[inline]
+            fn to_bits(self) -> u64 {
+                self as u64
             }
         }
     )*};

@@ -1,9 +1,9 @@
-//! Bit packing, LSB-first, and byte planes (spec §10.1, §10.2).
+//! Bits, LSB-first: packed symbols, sequences of bits, and byte planes (spec §10.1, §10.2).
 
 use crate::error::{Error, Result};
 
 /// Bytes that `count` symbols of `bits` bits take.
-pub(super) fn packed_bytes(count: usize, bits: u32) -> Result<usize> {
+pub(crate) fn packed_bytes(count: usize, bits: u32) -> Result<usize> {
     count
         .checked_mul(bits as usize)
         .map(|n| n.div_ceil(8))
@@ -14,48 +14,115 @@ pub(super) fn packed_bytes(count: usize, bits: u32) -> Result<usize> {
         })
 }
 
-/// Packs symbols below `2^bits`; the bits after the last one are zero.
-pub(super) fn pack(symbols: &[u32], bits: u32) -> Vec<u8> {
-    let mut out = Vec::with_capacity(symbols.len() * bits as usize / 8 + 1);
-    let (mut pending, mut held) = (0u64, 0u32);
-    for &symbol in symbols {
-        pending |= u64::from(symbol) << held;
-        held += bits;
-        while held >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            held -= 8;
+/// Bits that are written one after the other, the lowest first.
+#[derive(Default)]
+pub(crate) struct BitWriter {
+    out: Vec<u8>,
+    pending: u64,
+    /// Bits in `pending`: fewer than 32 between calls.
+    held: u32,
+}
+
+impl BitWriter {
+    /// Appends the low `n` bits of `bits`, at most 32; the others are zero.
+    #[inline]
+    pub(crate) fn put(&mut self, bits: u32, n: u32) {
+        debug_assert!(n <= 32 && u64::from(bits) >> n == 0);
+        self.pending |= u64::from(bits) << self.held;
+        self.held += n;
+        if self.held >= 32 {
+            self.out
+                .extend_from_slice(&(self.pending as u32).to_le_bytes());
+            self.pending >>= 32;
+            self.held -= 32;
         }
     }
-    if held > 0 {
-        out.push(pending as u8);
+
+    /// Appends the low `n` bits of `bits`, at most 64; the others are zero.
+    #[inline]
+    pub(crate) fn put_wide(&mut self, bits: u64, n: u32) {
+        self.put(bits as u32, n.min(32));
+        if n > 32 {
+            self.put((bits >> 32) as u32, n - 32);
+        }
     }
-    out
+
+    /// Bits so far.
+    pub(crate) fn len(&self) -> u64 {
+        8 * self.out.len() as u64 + u64::from(self.held)
+    }
+
+    /// The bytes; bits after the last one are zero.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let rest = self.pending.to_le_bytes();
+        self.out
+            .extend_from_slice(&rest[..self.held.div_ceil(8) as usize]);
+        self.out
+    }
+}
+
+/// Bits that are read one after the other, the lowest first.
+pub(crate) struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// Bits that have been read.
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// The next `n` bits, at most 32.
+    #[inline]
+    pub(crate) fn take(&mut self, n: u32) -> Result<u32> {
+        if self.at + n as usize > 8 * self.bytes.len() {
+            return Err(Error::corrupt(format!(
+                "bits end at bit {}, expected {n} more at bit {}",
+                8 * self.bytes.len(),
+                self.at
+            )));
+        }
+        let value = self.peek() & ((1 << n) - 1);
+        self.at += n as usize;
+        Ok(value as u32)
+    }
+
+    /// What comes next, at least 57 bits; zeros after the end.
+    #[inline]
+    fn peek(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        word >> (self.at % 8)
+    }
+
+    /// Ends the sequence: bytes that it took. The bits after the last one are zero.
+    pub(crate) fn finish(self) -> Result<usize> {
+        let left = (8 - self.at % 8) % 8;
+        if self.peek() & ((1 << left) - 1) != 0 {
+            return Err(Error::corrupt("bits after the last one are not zero"));
+        }
+        Ok(self.at.div_ceil(8))
+    }
+}
+
+/// Packs symbols below `2^bits`; the bits after the last one are zero.
+pub(crate) fn pack(symbols: &[u32], bits: u32) -> Vec<u8> {
+    let mut out = BitWriter::default();
+    symbols.iter().for_each(|&symbol| out.put(symbol, bits));
+    out.finish()
 }
 
 /// Unpacks `count` symbols; `bytes` has exactly [`packed_bytes`].
-pub(super) fn unpack(bytes: &[u8], count: usize, bits: u32) -> Result<Vec<u32>> {
-    let mask = u64::MAX >> (64 - bits);
-    let mut symbols = Vec::with_capacity(count);
-    let (mut pending, mut held) = (0u64, 0u32);
-    let mut rest = bytes.iter();
-    while symbols.len() < count {
-        while held < bits {
-            let byte = rest
-                .next()
-                .ok_or_else(|| Error::corrupt("packed symbols end early"))?;
-            pending |= u64::from(*byte) << held;
-            held += 8;
-        }
-        symbols.push((pending & mask) as u32);
-        pending >>= bits;
-        held -= bits;
-    }
-    if pending != 0 {
-        return Err(Error::corrupt(
-            "bits after the last packed symbol are not zero",
-        ));
-    }
+pub(crate) fn unpack(bytes: &[u8], count: usize, bits: u32) -> Result<Vec<u32>> {
+    let mut reader = BitReader::new(bytes);
+    let symbols = (0..count)
+        .map(|_| reader.take(bits))
+        .collect::<Result<Vec<u32>>>()?;
+    reader.finish()?;
     Ok(symbols)
 }
 
@@ -86,6 +153,31 @@ pub(super) fn from_planes(planes: &[u8], count: usize, bits: u32) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bits_come_back(parts in prop::collection::vec((any::<u64>(), 0u32..=64), 0..100)) {
+            let mut writer = BitWriter::default();
+            let parts: Vec<(u64, u32)> = parts
+                .iter()
+                .map(|&(bits, n)| (if n == 0 { 0 } else { bits >> (64 - n) }, n))
+                .collect();
+            parts.iter().for_each(|&(bits, n)| writer.put_wide(bits, n));
+            let n_bits = writer.len();
+            prop_assert_eq!(n_bits, parts.iter().map(|p| u64::from(p.1)).sum::<u64>());
+            let bytes = writer.finish();
+            prop_assert_eq!(bytes.len() as u64, n_bits.div_ceil(8));
+            let mut reader = BitReader::new(&bytes);
+            for &(bits, n) in &parts {
+                let low = reader.take(n.min(32)).unwrap();
+                let high = if n > 32 { reader.take(n - 32).unwrap() } else { 0 };
+                prop_assert_eq!(u64::from(high) << 32 | u64::from(low), bits);
+            }
+            prop_assert!(reader.take(8).is_err());
+            prop_assert_eq!(reader.finish().unwrap(), bytes.len());
+        }
+    }
 
     #[test]
     fn symbol_zero_starts_at_bit_zero() {

@@ -1,6 +1,7 @@
 //! Streams: sequences of symbols of a fixed number of bits, and how they become bytes (spec §10).
 
-mod bits;
+pub(crate) mod bits;
+pub(crate) mod huffman;
 pub(crate) mod zstd;
 
 use crate::cursor::{Cursor, put_varint, to_usize};

@@ -1,0 +1,146 @@
+//! Lengths of an optimal prefix code whose code words have at most so many bits: package-merge
+//! (Larmore and Hirschberg 1990).
+
+use super::ABSENT;
+use crate::kernels::huffman::MAX_CODE_BITS;
+
+/// A coin of package-merge: a symbol, or two coins of the level below.
+#[derive(Clone, Copy)]
+struct Coin {
+    weight: u64,
+    is_symbol: bool,
+}
+
+/// Bits of each symbol's code word: at most [`MAX_CODE_BITS`], or [`ABSENT`] for a symbol that does
+/// not occur. A symbol that is alone has no bits.
+///
+/// The histogram has at most 2^[`MAX_CODE_BITS`] symbols. Ties break by the symbols' order.
+pub(crate) fn code_lengths(histogram: &[u64]) -> Vec<u8> {
+    let mut lengths = vec![ABSENT; histogram.len()];
+    let mut symbols: Vec<usize> = (0..histogram.len()).filter(|&s| histogram[s] > 0).collect();
+    debug_assert!(symbols.len() <= 1 << MAX_CODE_BITS);
+    symbols.sort_by_key(|&s| histogram[s]);
+    if let [only] = symbols[..] {
+        lengths[only] = 0;
+    }
+    if symbols.len() < 2 {
+        return lengths;
+    }
+    let coins: Vec<Coin> = symbols
+        .iter()
+        .map(|&s| Coin {
+            weight: histogram[s],
+            is_symbol: true,
+        })
+        .collect();
+    let mut levels: Vec<Vec<Coin>> = vec![coins.clone()];
+    for level in 1..MAX_CODE_BITS as usize {
+        let merged = merge(&coins, &levels[level - 1]);
+        levels.push(merged);
+    }
+    // The cheapest 2n − 2 coins of the last level: a symbol's length is the number of levels in
+    // which it is among those that are taken.
+    symbols.iter().for_each(|&s| lengths[s] = 0);
+    let mut taken = 2 * symbols.len() - 2;
+    for level in levels.iter().rev() {
+        let n_symbols = level[..taken].iter().filter(|coin| coin.is_symbol).count();
+        symbols[..n_symbols].iter().for_each(|&s| lengths[s] += 1);
+        taken = 2 * (taken - n_symbols);
+    }
+    lengths
+}
+
+/// The symbols and the pairs of coins of the level below, by weight; of equal ones the symbol first.
+fn merge(symbols: &[Coin], below: &[Coin]) -> Vec<Coin> {
+    let mut pairs = below
+        .chunks_exact(2)
+        .map(|pair| Coin {
+            weight: pair[0].weight.saturating_add(pair[1].weight),
+            is_symbol: false,
+        })
+        .peekable();
+    let mut merged = Vec::with_capacity(symbols.len() + below.len() / 2);
+    for &symbol in symbols {
+        while let Some(pair) = pairs.next_if(|pair| pair.weight < symbol.weight) {
+            merged.push(pair);
+        }
+        merged.push(symbol);
+    }
+    merged.extend(pairs);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bits(histogram: &[u64], lengths: &[u8]) -> u64 {
+        histogram
+            .iter()
+            .zip(lengths)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, &length)| count * u64::from(length))
+            .sum()
+    }
+
+    /// 2^-length of all symbols that occur, in units of 2^-MAX_CODE_BITS.
+    fn kraft(lengths: &[u8]) -> u64 {
+        lengths
+            .iter()
+            .filter(|&&length| length != ABSENT)
+            .map(|&length| 1 << (MAX_CODE_BITS - u32::from(length)))
+            .sum()
+    }
+
+    /// Bits of a Huffman code without a limit: the sum of all inner nodes.
+    fn huffman_bits(histogram: &[u64]) -> u64 {
+        let mut weights: Vec<u64> = histogram.iter().copied().filter(|&c| c > 0).collect();
+        let mut total = 0;
+        while weights.len() > 1 {
+            weights.sort_by_key(|&w| std::cmp::Reverse(w));
+            let node = weights.pop().unwrap() + weights.pop().unwrap();
+            total += node;
+            weights.push(node);
+        }
+        total
+    }
+
+    proptest! {
+        #[test]
+        fn codes_are_complete_and_as_short_as_huffmans(histogram in prop::collection::vec(0u64..50, 0..40)) {
+            let lengths = code_lengths(&histogram);
+            if histogram.iter().any(|&c| c > 0) {
+                prop_assert_eq!(kraft(&lengths), 1 << MAX_CODE_BITS);
+            }
+            // Forty symbols of 50 or less never want more than eleven bits.
+            prop_assert_eq!(bits(&histogram, &lengths), huffman_bits(&histogram));
+        }
+
+        #[test]
+        fn no_code_word_is_longer_than_the_limit(shifts in prop::collection::vec(0u32..50, 2..256)) {
+            let histogram: Vec<u64> = shifts.iter().map(|&shift| 1 << shift).collect();
+            let lengths = code_lengths(&histogram);
+            prop_assert_eq!(kraft(&lengths), 1 << MAX_CODE_BITS);
+            prop_assert!(bits(&histogram, &lengths) >= huffman_bits(&histogram));
+        }
+    }
+
+    #[test]
+    fn lengths_of_small_histograms() {
+        assert_eq!(code_lengths(&[]), []);
+        assert_eq!(code_lengths(&[0, 0]), [ABSENT, ABSENT]);
+        assert_eq!(code_lengths(&[0, 7]), [ABSENT, 0]);
+        assert_eq!(code_lengths(&[1, 1]), [1, 1]);
+        assert_eq!(code_lengths(&[4, 2, 1, 1]), [1, 2, 3, 3]);
+        // Fibonacci numbers want ever longer words; 256 equal ones want eight bits each.
+        assert_eq!(code_lengths(&[1; 256]), [8; 256]);
+        let fibonacci: Vec<u64> = (0..30)
+            .scan((1, 1), |s, _| {
+                *s = (s.1, s.0 + s.1);
+                Some(s.0)
+            })
+            .collect();
+        assert_eq!(code_lengths(&fibonacci).iter().max(), Some(&(MAX_CODE_BITS as u8)));
+    }
+}

@@ -1,0 +1,229 @@
+//! Canonical Huffman coding (spec §10.3): prefix codes, how they are written down, and the bundles
+//! of interleaved streams that are coded with them.
+
+mod bundle;
+mod lengths;
+
+pub(crate) use bundle::{Bundle, BundleWriter, N_STREAMS};
+pub(crate) use lengths::code_lengths;
+
+use super::bits::{BitReader, BitWriter};
+use crate::error::{Error, Result};
+use crate::kernels::huffman::{DecodeTable, MAX_CODE_BITS};
+use std::sync::OnceLock;
+
+/// Stands for the length of a symbol that has no code word.
+pub(crate) const ABSENT: u8 = MAX_CODE_BITS as u8 + 1;
+
+/// Most symbols of an alphabet.
+pub(crate) const MAX_SYMBOLS: usize = 256;
+
+/// What the difference of the first length is taken to.
+const FIRST_LENGTH: u8 = 8;
+
+/// In which order the lengths of a code are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SymbolOrder {
+    /// By the symbols' numbers: where neighbours are about as frequent.
+    Number,
+    /// By the number of bits that are set, then by number: for the bytes of bitmaps.
+    SetBits,
+}
+
+impl SymbolOrder {
+    /// The symbols of an alphabet of `n`, in this order.
+    fn symbols(self, n: usize) -> impl Iterator<Item = usize> {
+        static BY_SET_BITS: OnceLock<Vec<usize>> = OnceLock::new();
+        let by_set_bits = BY_SET_BITS.get_or_init(|| {
+            let mut symbols: Vec<usize> = (0..MAX_SYMBOLS).collect();
+            symbols.sort_by_key(|s| s.count_ones());
+            symbols
+        });
+        (0..MAX_SYMBOLS)
+            .map(move |i| match self {
+                Self::Number => i,
+                Self::SetBits => by_set_bits[i],
+            })
+            .filter(move |&s| s < n)
+    }
+}
+
+/// A complete prefix code: what its 2^-length add up to is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PrefixCode {
+    /// Bits of each symbol's code word, or [`ABSENT`].
+    lengths: Vec<u8>,
+}
+
+impl PrefixCode {
+    /// The shortest code for symbols that are as frequent as `histogram` says; `None` if there are
+    /// none. The histogram has at most [`MAX_SYMBOLS`].
+    pub(crate) fn of_histogram(histogram: &[u64]) -> Option<Self> {
+        let lengths = code_lengths(histogram);
+        lengths
+            .iter()
+            .any(|&length| length != ABSENT)
+            .then_some(Self { lengths })
+    }
+
+    /// Bits of each symbol's code word; [`ABSENT`] where there is none.
+    pub(crate) fn lengths(&self) -> &[u8] {
+        &self.lengths
+    }
+
+    /// Bits that symbols with this histogram take; all of them have code words.
+    pub(crate) fn cost(&self, histogram: &[u64]) -> u64 {
+        histogram
+            .iter()
+            .zip(&self.lengths)
+            .map(|(&count, &length)| count * u64::from(length))
+            .sum()
+    }
+
+    /// The code words, first bit lowest, as they are written; 0 for absent symbols.
+    pub(crate) fn words(&self) -> Vec<u16> {
+        let mut words = vec![0; self.lengths.len()];
+        let mut next = 0u16;
+        for length in 1..=MAX_CODE_BITS as u8 {
+            next <<= 1;
+            for (word, _) in words.iter_mut().zip(&self.lengths).filter(|(_, l)| **l == length) {
+                *word = next.reverse_bits() >> (16 - u32::from(length));
+                next = next.wrapping_add(1);
+            }
+        }
+        words
+    }
+
+    /// What decoding looks up.
+    pub(crate) fn decode_table(&self) -> DecodeTable {
+        let words = self.words();
+        let present = (0u8..=255).zip(words).zip(&self.lengths);
+        DecodeTable::new(
+            present
+                .filter(|(_, length)| **length != ABSENT)
+                .map(|((symbol, word), &length)| (symbol, word, length)),
+        )
+    }
+
+    /// Bits that [`write`](Self::write) takes.
+    pub(crate) fn written_bits(&self, order: SymbolOrder) -> u64 {
+        let mut bits = BitWriter::default();
+        self.write(&mut bits, order);
+        bits.len()
+    }
+
+    /// Appends the lengths: each as its difference to the one before (spec §10.3.1).
+    pub(crate) fn write(&self, bits: &mut BitWriter, order: SymbolOrder) {
+        let mut last = FIRST_LENGTH;
+        for symbol in order.symbols(self.lengths.len()) {
+            let length = self.lengths[symbol];
+            let zeros = match length >= last {
+                true => 2 * u32::from(length - last),
+                false => 2 * u32::from(last - length) - 1,
+            };
+            bits.put(1 << zeros, zeros + 1);
+            last = length;
+        }
+    }
+
+    /// Reads the lengths of an alphabet of `n` symbols.
+    pub(crate) fn read(bits: &mut BitReader<'_>, n: usize, order: SymbolOrder) -> Result<Self> {
+        let mut lengths = vec![ABSENT; n];
+        let mut last = FIRST_LENGTH;
+        for symbol in order.symbols(n) {
+            let mut zeros = 0u8;
+            while bits.take(1)? == 0 {
+                zeros += 1;
+                if zeros > 2 * ABSENT {
+                    return Err(Error::corrupt("a code length is out of range"));
+                }
+            }
+            let step = zeros.div_ceil(2);
+            let length = match zeros % 2 {
+                0 => last.checked_add(step),
+                _ => last.checked_sub(step),
+            };
+            last = length.filter(|&length| length <= ABSENT).ok_or_else(|| {
+                Error::corrupt(format!("a code length {step} away from {last}, expected 0 to {ABSENT}"))
+            })?;
+            lengths[symbol] = last;
+        }
+        let code = Self { lengths };
+        let kraft: u64 = code
+            .lengths
+            .iter()
+            .filter(|&&length| length != ABSENT)
+            .map(|&length| 1u64 << (MAX_CODE_BITS - u32::from(length)))
+            .sum();
+        if kraft != 1 << MAX_CODE_BITS {
+            return Err(Error::corrupt(format!(
+                "a prefix code that fills {kraft} of {} code words",
+                1 << MAX_CODE_BITS
+            )));
+        }
+        Ok(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn codes_come_back(shifts in prop::collection::vec(0u32..20, 1..=256), set_bits: bool) {
+            let histogram: Vec<u64> = shifts.iter().map(|&s| (1 << s) >> 4).collect();
+            let Some(code) = PrefixCode::of_histogram(&histogram) else { return Ok(()) };
+            let order = if set_bits { SymbolOrder::SetBits } else { SymbolOrder::Number };
+            let mut bits = BitWriter::default();
+            code.write(&mut bits, order);
+            prop_assert_eq!(bits.len(), code.written_bits(order));
+            let bytes = bits.finish();
+            let read = PrefixCode::read(&mut BitReader::new(&bytes), shifts.len(), order).unwrap();
+            prop_assert_eq!(read, code);
+        }
+
+        #[test]
+        fn any_bits_are_a_complete_code_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80), n in 1usize..=256) {
+            if let Ok(code) = PrefixCode::read(&mut BitReader::new(&bytes), n, SymbolOrder::Number) {
+                let words = code.words();
+                // No code word begins with another: they all differ in the bits of the shorter one.
+                for a in 0..n {
+                    for b in 0..a {
+                        let (a_bits, b_bits) = (code.lengths()[a], code.lengths()[b]);
+                        if a_bits != ABSENT && b_bits != ABSENT {
+                            let shorter = (1u16 << a_bits.min(b_bits)) - 1;
+                            prop_assert_ne!(words[a] & shorter, words[b] & shorter);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn canonical_words_are_those_of_the_spec() {
+        let code = PrefixCode::of_histogram(&[4, 2, 1, 1]).unwrap();
+        assert_eq!(code.lengths(), [1, 2, 3, 3]);
+        // 0, 10, 110, 111, the first bit lowest.
+        assert_eq!(code.words(), [0b0, 0b01, 0b011, 0b111]);
+        let mut bits = BitWriter::default();
+        code.write(&mut bits, SymbolOrder::Number);
+        // 8 to 1 are 13 zeros and a one; +1, +1 are 001 each; 0 is 1.
+        assert_eq!(bits.len(), 14 + 3 + 3 + 1);
+    }
+
+    #[test]
+    fn incomplete_and_crowded_codes_are_corrupt() {
+        for lengths in [vec![1, 2], vec![1, 1, 1], vec![ABSENT, ABSENT], vec![0, 0], vec![1]] {
+            let n = lengths.len();
+            let mut bits = BitWriter::default();
+            PrefixCode { lengths }.write(&mut bits, SymbolOrder::Number);
+            let bytes = bits.finish();
+            let error = PrefixCode::read(&mut BitReader::new(&bytes), n, SymbolOrder::Number);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}
