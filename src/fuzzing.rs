@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
 use crate::payload::{PayloadMeta, PayloadSpec, Record, encode};
+use crate::sparse::Store;
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
 
@@ -300,14 +301,14 @@ fn decode_record<W: Word>(record: &Record<'_>, meta: PayloadMeta, filler: u8) ->
         );
         let decoded = record.decode::<W>(block, &tables)?;
         let (out, after) = rest.split_at_mut(decoded.n_bytes());
-        decoded.fill(out);
+        decoded.fill(out, Store::Cached)?;
         let mut next = 0;
         decoded.for_each_entry(|position, bytes| {
             assert!(position >= next, "entries ascend");
             next = position + 1;
             let at = position as usize * W::WIDTH;
             assert_eq!(&out[at..at + W::WIDTH], bytes);
-        });
+        })?;
         assert!(u64::from(next) <= elements.end - elements.start);
         rest = after;
     }

@@ -2,8 +2,9 @@
 
 use crate::archive::Archive;
 use crate::cursor::{Cursor, put_crc};
+use crate::kernels::Isa;
 use crate::payload::{PayloadMeta, Record};
-use crate::sparse::{self, Positions, Rows};
+use crate::sparse::{self, Rows, Store};
 use crate::word::with_word;
 use std::collections::HashMap;
 
@@ -60,13 +61,9 @@ fn positions(example: &Fence) -> Vec<u32> {
     };
     let bytes = example.hex();
     let mut cursor = Cursor::new(&bytes);
-    let set = sparse::read(&mut cursor, n as u32, Some(rows)).unwrap();
+    let set = sparse::read_entries(&mut cursor, Isa::active(), n as u32, rows, None).unwrap();
     cursor.finish().unwrap();
-    match set.positions {
-        Positions::None => vec![],
-        Positions::All => (0..n as u32).collect(),
-        Positions::Some(members) => members,
-    }
+    set.positions.ascending(n as u32).unwrap().positions
 }
 
 fn payload(example: &Fence, bytes: &[u8], table_bytes: u64) -> Vec<u8> {
@@ -86,7 +83,8 @@ fn payload(example: &Fence, bytes: &[u8], table_bytes: u64) -> Vec<u8> {
         for block in 0..record.n_blocks() {
             let range = record.elements(block);
             let range = range.start as usize * meta.width..range.end as usize * meta.width;
-            record.decode::<W>(block, &tables).unwrap().fill(&mut out[range]);
+            let decoded = record.decode::<W>(block, &tables).unwrap();
+            decoded.fill(&mut out[range], Store::Cached).unwrap();
         }
     });
     out

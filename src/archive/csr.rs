@@ -113,9 +113,10 @@ impl<T: Element> Builder<T> {
     /// than entries can be nonzero.
     fn add_entries<W: Word>(&mut self, tensor: &Tensor<'_>) -> Result<bool> {
         let record = tensor.record()?;
-        let tables = record.tables::<W>()?;
+        let shared = record.tables::<W>()?;
+        let background = shared.tables.background;
         let mut pattern = vec![0; W::WIDTH];
-        for other in [tables.background, tables.background.flip_top()] {
+        for other in [background, background.flip_top()] {
             other.put_le(&mut pattern);
             if self.dtype.is_nonzero(&pattern) {
                 return Ok(false);
@@ -123,8 +124,8 @@ impl<T: Element> Builder<T> {
         }
         for block in 0..record.n_blocks() {
             let first = record.elements(block).start;
-            let decoded = record.decode::<W>(block, &tables)?;
-            decoded.for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes));
+            let decoded = record.decode::<W>(block, &shared)?;
+            decoded.for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes))?;
         }
         Ok(true)
     }

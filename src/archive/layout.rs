@@ -46,7 +46,8 @@ pub(super) fn of_record(record: &Record<'_>) -> Result<Layout> {
 }
 
 fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
-    let tables = record.tables::<W>()?;
+    let shared = record.tables::<W>()?;
+    let tables = &shared.tables;
     let mut layout = Layout {
         blocks: record.n_blocks(),
         table_bytes: record.table_and_directory_bytes(),
@@ -59,7 +60,9 @@ fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
         ..Layout::default()
     };
     for block in 0..record.n_blocks() {
-        let of_block = record.decode(block, &tables)?.layout;
+        let decoded = record.decode(block, &shared)?;
+        decoded.check_positions()?;
+        let of_block = decoded.layout;
         *layout.positions.entry(of_block.entry_kind).or_default() += 1;
         if of_block.alternate_kind != PositionKind::None {
             *layout

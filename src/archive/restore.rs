@@ -6,6 +6,7 @@ use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::parallel;
 use crate::payload::Record;
+use crate::sparse::Store;
 use crate::word::{Word, with_word};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -115,7 +116,7 @@ impl Hashed<'_> {
 
 /// Decodes the blocks of a payload, a few at a time, and writes them in order.
 fn copy_payload<W: Word>(record: &Record<'_>, out: &mut Hashed<'_>) -> Result<()> {
-    let tables = record.tables::<W>()?;
+    let shared = record.tables::<W>()?;
     let mut next = 0;
     while next < record.n_blocks() {
         let first = next;
@@ -127,9 +128,9 @@ fn copy_payload<W: Word>(record: &Record<'_>, out: &mut Hashed<'_>) -> Result<()
         }
         let blocks: Vec<u64> = (first..next).collect();
         let decoded = parallel::map(&blocks, |&block| {
-            let block = record.decode::<W>(block, &tables)?;
+            let block = record.decode::<W>(block, &shared)?;
             let mut bytes = vec![0; block.n_bytes()];
-            block.fill(&mut bytes);
+            block.fill(&mut bytes, Store::Cached)?;
             Ok(bytes)
         });
         for bytes in decoded {

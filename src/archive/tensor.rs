@@ -8,6 +8,7 @@ use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::parallel;
 use crate::payload::Record;
+use crate::sparse::Store;
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
 use std::ops::Range;
@@ -227,7 +228,7 @@ impl<'a> Tensor<'a> {
                 for block in 0..record.n_blocks() {
                     let decoded = record.decode::<W>(block, &tables)?;
                     scratch.resize(decoded.n_bytes(), 0);
-                    decoded.fill(&mut scratch);
+                    decoded.fill(&mut scratch, Store::Cached)?;
                     f(record.elements(block).start, &scratch)?;
                 }
             });
@@ -371,10 +372,10 @@ fn read_payload(
             let decoded = record.decode::<W>(block, &tables)?;
             let n_bytes = decoded.n_bytes();
             if piece.len() == n_bytes {
-                decoded.fill(piece);
+                decoded.fill(piece, Store::Cached)?;
             } else {
                 let mut scratch = vec![0; n_bytes];
-                decoded.fill(&mut scratch);
+                decoded.fill(&mut scratch, Store::Cached)?;
                 piece.copy_from_slice(&scratch[skip..skip + piece.len()]);
             }
             Ok(())

@@ -76,6 +76,14 @@ impl<'a> Streams<'a> {
         }
     }
 
+    /// One stream that begins at a bit.
+    pub(crate) fn at_bit(bytes: &'a [u8], bit: usize) -> Self {
+        let mut streams = Self::new(bytes, &[bit / 8]);
+        // As if the bits before it had been taken.
+        streams.buffers[0] >>= bit % 8;
+        streams
+    }
+
     /// Decodes a run: symbol `j` comes from stream `j` modulo the number of streams.
     pub(crate) fn decode(&mut self, isa: Isa, table: &DecodeTable, mut out: &mut [u8]) {
         if self.n_streams == MAX_STREAMS {

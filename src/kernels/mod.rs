@@ -10,6 +10,7 @@ pub(crate) mod huffman;
 pub(crate) mod lookup;
 pub(crate) mod planes;
 pub(crate) mod scatter;
+pub(crate) mod unpack;
 pub(crate) mod window;
 
 use std::sync::OnceLock;

@@ -1,9 +1,10 @@
 //! Decoding a block: positions and values, then the dense elements (spec §9).
 
-use super::Tables;
+use super::tables::{Decoders, Tables};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Result, Within};
-use crate::sparse::{self, PositionKind, Positions, Rows};
+use crate::kernels::Isa;
+use crate::sparse::{self, PositionKind, Positions, Rows, Store, Target};
 use crate::stream::Coding;
 use crate::values::{self, ValueKind, Values};
 use crate::word::Word;
@@ -23,49 +24,55 @@ pub(crate) struct BlockLayout {
     pub(crate) value_bytes: u64,
 }
 
-/// A block whose checksum matched and whose positions and codes have been checked.
-pub(crate) struct DecodedBlock<'a, W> {
+/// A block whose checksum matched and whose streams have been decoded.
+pub(crate) struct DecodedBlock<'a, 't, W: Word> {
     n: u32,
+    /// The background, as it is in memory.
     background: W,
-    entries: Positions,
-    alternates: Positions,
-    /// Little-endian patterns of the entries.
-    values: Cow<'a, [u8]>,
+    alternate: W,
+    entries: Positions<'a, 't>,
+    alternates: Positions<'a, 't>,
+    /// The entries in their order, as they are in memory, then whatever.
+    values: Cow<'a, [W]>,
+    isa: Isa,
     pub(crate) layout: BlockLayout,
 }
 
-impl<'a, W: Word> DecodedBlock<'a, W> {
+impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// Reads a block of `n` elements with its CRC-32.
-    pub(super) fn read(bytes: &'a [u8], n: u32, rows: Rows, tables: &Tables<W>) -> Result<Self> {
+    pub(super) fn read(
+        bytes: &'a [u8],
+        n: u32,
+        rows: Rows,
+        tables: &'t Tables<W>,
+        decoders: &Decoders,
+        isa: Isa,
+    ) -> Result<Self> {
         let mut cursor = Cursor::new(check_crc(bytes, "block")?);
-        let entries = sparse::read(&mut cursor, n, Some(rows)).within(|| "entries".into())?;
+        let classes = tables.classes.as_ref().map(|classes| (classes, &decoders.parts[..]));
+        let entries = sparse::read_entries(&mut cursor, isa, n, rows, classes).within(|| "entries".into())?;
         let entry_bytes = cursor.position() as u64;
         let m = entries.positions.count(n);
-        let alternates = sparse::read(&mut cursor, n - m, None).within(|| "alternates".into())?;
+        let alternates = sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - entry_bytes;
-        let values = match m {
-            0 => None,
-            m => Some(
-                values::read(&mut cursor, m as usize, tables.codebook.as_ref())
-                    .within(|| "values".into())?,
-            ),
+        let (value_kind, value_codings, values) = match m {
+            0 => (None, Vec::new(), Cow::Borrowed(&[][..])),
+            m => {
+                let runs = entries.positions.runs(m as usize);
+                let value_tables = tables.value_tables();
+                let Values { kind, codings, elements } =
+                    values::read(&mut cursor, isa, &runs, &value_tables, &decoders.values).within(|| "values".into())?;
+                (Some(kind), codings, elements)
+            }
         };
         let value_bytes = cursor.position() as u64 - entry_bytes - alternate_bytes;
         cursor.finish()?;
-        let (value_kind, value_codings, values) = match values {
-            Some(Values {
-                kind,
-                codings,
-                elements,
-            }) => (Some(kind), codings, elements),
-            None => (None, Vec::new(), Cow::Borrowed(&[][..])),
-        };
         Ok(Self {
             n,
-            background: tables.background,
-            entries: entries.positions,
-            alternates: alternates.positions,
+            background: tables.background.to_le(),
+            alternate: tables.background.flip_top().to_le(),
             values,
+            isa,
             layout: BlockLayout {
                 entry_kind: entries.kind,
                 entry_codings: entries.codings,
@@ -76,6 +83,8 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
                 value_codings,
                 value_bytes,
             },
+            entries: entries.positions,
+            alternates: alternates.positions,
         })
     }
 
@@ -86,57 +95,50 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
 
     /// Writes all elements, little-endian; `out` has exactly their bytes.
     ///
+    /// `Corrupt` if positions lead out of the block; `out` is then written in part.
+    ///
     /// # Panics
     /// If `out` has another length.
-    pub(crate) fn fill(&self, out: &mut [u8]) {
+    pub(crate) fn fill(&self, out: &mut [u8], store: Store) -> Result<()> {
         assert_eq!(
             out.len(),
             self.n_bytes(),
             "a block is decoded into exactly its elements"
         );
-        if self.entries == Positions::All {
-            out.copy_from_slice(&self.values);
-            return;
-        }
-        fill_with(out, self.background);
+        let mut target = Target::new(self.isa, out, store);
+        self.entries.fill(self.background, &self.values, &mut target)?;
+        drop(target);
         self.for_each_alternate(|position| {
             let at = position as usize * W::WIDTH;
-            self.background
-                .flip_top()
-                .put_le(&mut out[at..at + W::WIDTH]);
-        });
-        self.for_each_entry(|position, element| {
-            let at = position as usize * W::WIDTH;
-            out[at..at + W::WIDTH].copy_from_slice(element);
-        });
+            out[at..at + W::WIDTH].copy_from_slice(bytemuck::bytes_of(&self.alternate));
+        })
     }
 
-    /// Calls `f` with the position in the block and the little-endian bytes of each entry.
-    pub(crate) fn for_each_entry(&self, mut f: impl FnMut(u32, &[u8])) {
-        let elements = self.values.chunks_exact(W::WIDTH);
+    /// `Corrupt` if positions lead out of the block, which [`fill`](Self::fill) would find.
+    pub(crate) fn check_positions(&self) -> Result<()> {
+        self.entries.ascending(self.n).map(drop)
+    }
+
+    /// Calls `f` with the position in the block and the little-endian bytes of each entry, by
+    /// ascending position.
+    pub(crate) fn for_each_entry(&self, mut f: impl FnMut(u32, &[u8])) -> Result<()> {
+        let mut entries = |position: u32, value: usize| f(position, bytemuck::bytes_of(&self.values[value]));
         match &self.entries {
             Positions::None => {}
-            Positions::All => (0..)
-                .zip(elements)
-                .for_each(|(position, element)| f(position, element)),
-            Positions::Some(members) => {
-                members
-                    .iter()
-                    .zip(elements)
-                    .for_each(|(&position, element)| f(position, element));
-            }
+            Positions::All => (0..self.n).for_each(|i| entries(i, i as usize)),
+            positions => positions.ascending(self.n)?.for_each(entries),
         }
+        Ok(())
     }
 
     /// Calls `f` with the position in the block of each alternate.
-    fn for_each_alternate(&self, mut f: impl FnMut(u32)) {
-        let entries: &[u32] = match &self.entries {
-            Positions::Some(members) => members,
-            Positions::None | Positions::All => &[],
-        };
-        let n_others = self.n - self.entries.count(self.n);
+    fn for_each_alternate(&self, mut f: impl FnMut(u32)) -> Result<()> {
+        if let Positions::None = self.alternates {
+            return Ok(());
+        }
+        let entries = self.entries.ascending(self.n)?.positions;
         let mut n_before = 0;
-        let mut visit = |among_others: u32| {
+        for among_others in self.alternates.ascending(self.n - entries.len() as u32)?.positions {
             // Entries that come before the element: those with fewer others before them.
             while entries
                 .get(n_before)
@@ -145,20 +147,7 @@ impl<'a, W: Word> DecodedBlock<'a, W> {
                 n_before += 1;
             }
             f(among_others + n_before as u32);
-        };
-        match &self.alternates {
-            Positions::None => {}
-            Positions::All => (0..n_others).for_each(&mut visit),
-            Positions::Some(members) => members.iter().copied().for_each(&mut visit),
         }
-    }
-}
-
-fn fill_with<W: Word>(out: &mut [u8], pattern: W) {
-    if pattern == W::default() {
-        out.fill(0);
-    } else {
-        out.chunks_exact_mut(W::WIDTH)
-            .for_each(|element| pattern.put_le(element));
+        Ok(())
     }
 }

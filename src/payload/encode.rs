@@ -10,7 +10,7 @@ use crate::cursor::put_crc;
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
-use crate::values::{self, ValuePlan};
+use crate::values::{self, ValuePlan, ValueTables};
 use crate::word::{Word, with_word};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -69,7 +69,7 @@ fn encode_words<W: Word>(
         spec,
         tables: scan(elements, spec.float),
     };
-    let table_bytes = encoder.tables.to_bytes();
+    let table_bytes = encoder.tables.to_bytes()?;
     sink(&table_bytes)?;
 
     let mut cutter = Cutter::new(
@@ -174,13 +174,16 @@ impl<W: Word> BlockEncoder<W> {
         if entries.is_empty() {
             return Ok(());
         }
-        let codebook = self.tables.codebook.as_ref().filter(|_| coded);
+        let tables = ValueTables {
+            codebook: self.tables.codebook.as_ref().filter(|_| coded),
+            coder: None,
+        };
         let rotation = u8::from(self.spec.float);
         let stats = ValueStats {
             count: entries.len() as u64,
             width: W::WIDTH as u64,
             rotation,
-            code_bits: codebook.map(values::Codebook::code_bits),
+            code_bits: tables.codebook.map(values::Codebook::code_bits),
             planes: values::split_planes(entries, rotation)
                 .iter()
                 .map(|plane| histogram(plane))
@@ -188,7 +191,7 @@ impl<W: Word> BlockEncoder<W> {
             repetitive: is_repetitive(entries),
         };
         keep_smallest(out, choose::values(&stats), |out, plan: ValuePlan| {
-            values::write(out, plan, entries, codebook)
+            values::write(out, plan, entries, &[entries.len()], &tables)
         })
     }
 }

@@ -1,9 +1,11 @@
 //! The record of a payload: tables, blocks, directory (spec §8.1, §8.3).
 
 use super::decode::DecodedBlock;
-use super::{MAX_BLOCK_BYTES, MAX_BLOCK_ELEMENTS, Tables};
+use super::tables::{Decoders, Tables};
+use super::{MAX_BLOCK_BYTES, MAX_BLOCK_ELEMENTS};
 use crate::cursor::{Cursor, check_crc, put_crc, to_usize};
 use crate::error::{Error, Result, Within};
+use crate::kernels::Isa;
 use crate::sparse::Rows;
 use crate::word::Word;
 use std::ops::Range;
@@ -96,6 +98,21 @@ impl Directory {
             put_crc(&mut out, 0);
         }
         out
+    }
+}
+
+/// What all blocks of a payload share, ready for decoding.
+pub(crate) struct Shared<W> {
+    pub(crate) tables: Tables<W>,
+    decoders: Decoders,
+    isa: Isa,
+}
+
+impl<W> Shared<W> {
+    /// Decodes with other kernels than the machine's best.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn with_isa(self, isa: Isa) -> Self {
+        Self { isa, ..self }
     }
 }
 
@@ -225,16 +242,21 @@ impl<'a> Record<'a> {
     }
 
     /// The tables that all blocks share.
-    pub(crate) fn tables<W: Word>(&self) -> Result<Tables<W>> {
-        Tables::from_bytes(self.tables).within(|| "tables".into())
+    pub(crate) fn tables<W: Word>(&self) -> Result<Shared<W>> {
+        let tables = Tables::from_bytes(self.tables, self.meta.columns).within(|| "tables".into())?;
+        Ok(Shared {
+            decoders: tables.decoders(),
+            tables,
+            isa: Isa::active(),
+        })
     }
 
     /// Decodes `block` as far as positions and values; checks its CRC-32.
-    pub(crate) fn decode<W: Word>(
+    pub(crate) fn decode<'t, W: Word>(
         &self,
         block: u64,
-        tables: &Tables<W>,
-    ) -> Result<DecodedBlock<'a, W>> {
+        shared: &'t Shared<W>,
+    ) -> Result<DecodedBlock<'a, 't, W>> {
         let elements = self.elements(block);
         let decode = || {
             let bytes = to_usize(self.start(block).1)?..to_usize(self.end(block).1)?;
@@ -248,7 +270,7 @@ impl<'a> Record<'a> {
             };
             let n = u32::try_from(elements.end - elements.start)
                 .map_err(|_| Error::corrupt("a block of 2^32 elements or more"))?;
-            DecodedBlock::read(bytes, n, rows, tables)
+            DecodedBlock::read(bytes, n, rows, &shared.tables, &shared.decoders, shared.isa)
         };
         decode().within(|| format!("block {block}"))
     }
@@ -258,6 +280,7 @@ impl<'a> Record<'a> {
 mod tests {
     use super::super::{PayloadSpec, encode};
     use super::*;
+    use crate::sparse::Store;
     use crate::values::to_le_bytes;
     use crate::word::with_word;
     use proptest::prelude::*;
@@ -281,7 +304,7 @@ mod tests {
             for block in 0..record.n_blocks() {
                 let range = record.elements(block);
                 let range = range.start as usize * meta.width..range.end as usize * meta.width;
-                record.decode::<W>(block, &tables)?.fill(&mut out[range]);
+                record.decode::<W>(block, &tables)?.fill(&mut out[range], Store::Cached)?;
             }
         });
         Ok(out)

@@ -37,8 +37,8 @@ pub(super) fn scan<W: Word>(elements: Elements<'_, W>, alternates: bool) -> Tabl
         }
     }
     Tables {
-        background,
         codebook: codebook(&counts, background, alternates, total),
+        ..Tables::of_background(background)
     }
 }
 

@@ -3,28 +3,35 @@
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::stream::{self, Coding};
-use bitvec::prelude::{BitSlice, BitVec, Lsb0};
+use std::borrow::Cow;
 
 pub(super) fn write(out: &mut Vec<u8>, members: &[u32], n: u32) -> Result<()> {
     stream::write_bytes(out, &bitmap(members, n))
 }
 
-pub(super) fn read(cursor: &mut Cursor<'_>, n: u32) -> Result<(Vec<u32>, Coding)> {
+/// Reads the bitmap of `n` positions; the bits after them are zero.
+pub(super) fn read<'a>(cursor: &mut Cursor<'a>, n: u32) -> Result<(Cow<'a, [u8]>, Coding)> {
     let (bytes, coding) = stream::read_bytes(cursor, n.div_ceil(8) as usize)?;
-    let bits = BitSlice::<u8, Lsb0>::from_slice(&bytes);
-    let (used, unused) = bits.split_at(n as usize);
-    if unused.any() {
+    let last = bytes.last().copied().unwrap_or(0);
+    if !n.is_multiple_of(8) && last >> (n % 8) != 0 {
         return Err(Error::corrupt(format!(
             "bits at and above position {n} of a bitmap are not zero"
         )));
     }
-    let mut members = Vec::with_capacity(used.count_ones());
-    members.extend(
-        (0u32..)
-            .zip(used.iter().by_vals())
-            .filter_map(|(i, set)| set.then_some(i)),
-    );
-    Ok((members, coding))
+    Ok((bytes, coding))
+}
+
+/// The members of a bitmap, ascending.
+pub(super) fn members(bytes: &[u8]) -> Vec<u32> {
+    let mut members = Vec::new();
+    for (start, word) in (0u32..).step_by(64).zip(bytes.chunks(8)) {
+        let mut word = word.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+        while word != 0 {
+            members.push(start + word.trailing_zeros());
+            word &= word - 1;
+        }
+    }
+    members
 }
 
 pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {
@@ -35,10 +42,11 @@ pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {
     counts
 }
 
-fn bitmap(members: &[u32], n: u32) -> Vec<u8> {
-    let mut bits = BitVec::<u8, Lsb0>::repeat(false, n as usize);
+/// The bitmap of `members`, all below `n`.
+pub(super) fn bitmap(members: &[u32], n: u32) -> Vec<u8> {
+    let mut bytes = vec![0; n.div_ceil(8) as usize];
     for &member in members {
-        bits.set(member as usize, true);
+        bytes[member as usize / 8] |= 1 << (member % 8);
     }
-    bits.into_vec()
+    bytes
 }

@@ -1,13 +1,25 @@
 //! Where the entries are: position sets over the elements of a block (spec §9.1).
 
 mod bitmap;
+pub(crate) mod classes;
 mod relative_index;
+pub(crate) mod rows;
+mod target;
 
+pub(crate) use classes::Classes;
 pub(crate) use relative_index::{Form, GapStats};
+pub(crate) use target::{Store, Target};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::kernels::huffman::DecodeTable;
+use crate::kernels::{Isa, expand};
 use crate::stream::Coding;
+use crate::word::Word;
+use classes::{ClassedSet, Lines};
+use rows::{RowForm, RowSet};
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// How a position set is kept; the numbers are those of the registry (spec §12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +33,10 @@ pub enum PositionKind {
     Bitmap = 2,
     /// The gaps before the entries: CSR with relative index.
     RelativeIndex = 3,
+    /// By classes of rows and columns, each with its own codes.
+    Classes = 4,
+    /// Packed steps or bitmaps with pointers to rows.
+    Rows = 5,
 }
 
 impl PositionKind {
@@ -31,6 +47,8 @@ impl PositionKind {
             Self::All => "all",
             Self::Bitmap => "bitmap",
             Self::RelativeIndex => "relative-index",
+            Self::Classes => "classes",
+            Self::Rows => "rows",
         }
     }
 }
@@ -45,6 +63,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// The elements of a row, in a block of `n` elements that consists of whole rows.
+    fn whole(self, n: u32) -> Result<u32> {
+        let columns = u32::try_from(self.columns).ok();
+        let whole = columns.filter(|_| self.first_element.is_multiple_of(self.columns));
+        whole.filter(|&columns| n.is_multiple_of(columns)).ok_or_else(|| {
+            Error::corrupt(format!(
+                "classes in a block of {n} elements from element {} on, which are not whole rows of {}",
+                self.first_element, self.columns
+            ))
+        })
+    }
+
     /// Ends of the row parts of a block of `n` elements, ascending; the last one is `n`.
     pub(crate) fn ends(self, n: u32) -> impl Iterator<Item = u32> {
         let to_row_end = self.columns - self.first_element % self.columns;
@@ -58,6 +88,21 @@ impl Rows {
     }
 }
 
+/// The members of each row part, as ranges of `members`; the parts end at `ends`.
+pub(crate) fn row_parts(
+    members: &[u32],
+    ends: impl IntoIterator<Item = u32>,
+) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    ends.into_iter().map(move |end| {
+        let left = &members[start..];
+        // Rows are short, mostly: their end is near.
+        let n = left.iter().take_while(|&&member| member < end).count();
+        start += n;
+        start - n..start
+    })
+}
+
 /// A plan for keeping a position set, made by the chooser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PositionPlan {
@@ -65,31 +110,126 @@ pub(crate) enum PositionPlan {
     All,
     Bitmap,
     RelativeIndex(Form),
+    Rows(RowForm),
 }
 
-/// Members of a position set, decoded.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Positions {
+/// A position set, decoded: where its members are.
+pub(crate) enum Positions<'a, 't> {
     None,
     All,
+    /// With the number of bits that are set.
+    Bitmap(Cow<'a, [u8]>, u32),
     /// Strictly ascending.
-    Some(Vec<u32>),
+    Members(Vec<u32>),
+    Classes(ClassedSet<'a, 't>),
+    Rows(RowSet<'a>),
 }
 
-impl Positions {
+/// The members of a set, ascending, and which value each of them has.
+pub(crate) struct Ascending {
+    pub(crate) positions: Vec<u32>,
+    /// Numbers of the values; `None` if they are in order.
+    values: Option<Vec<u32>>,
+}
+
+impl Ascending {
+    /// Calls `f` with each position and the number of its value.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(u32, usize)) {
+        match &self.values {
+            None => self.positions.iter().enumerate().for_each(|(i, &position)| f(position, i)),
+            Some(values) => {
+                let positions = self.positions.iter().zip(values);
+                positions.for_each(|(&position, &value)| f(position, value as usize));
+            }
+        }
+    }
+}
+
+impl Positions<'_, '_> {
     /// Number of members, of `n` possible ones.
     pub(crate) fn count(&self, n: u32) -> u32 {
         match self {
             Self::None => 0,
             Self::All => n,
-            Self::Some(members) => u32::try_from(members.len()).unwrap_or(n),
+            Self::Bitmap(_, count) => *count,
+            Self::Members(members) => members.len() as u32,
+            Self::Classes(set) => set.len() as u32,
+            Self::Rows(set) => set.len() as u32,
         }
+    }
+
+    /// How many of `count` values have each value table.
+    pub(crate) fn runs(&self, count: usize) -> Vec<usize> {
+        match self {
+            Self::Classes(set) => set.entries_by_value_table(),
+            _ => vec![count],
+        }
+    }
+
+    /// The members, ascending; of `n` possible ones.
+    ///
+    /// `Corrupt` if they are not all below `n`.
+    pub(crate) fn ascending(&self, n: u32) -> Result<Ascending> {
+        let positions = match self {
+            Self::None => vec![],
+            Self::All => (0..n).collect(),
+            Self::Bitmap(bytes, _) => bitmap::members(bytes),
+            Self::Members(members) => members.clone(),
+            Self::Rows(set) => set.positions()?,
+            Self::Classes(set) => {
+                let positions = set.positions()?;
+                let mut pairs: Vec<(u32, u32)> = positions.into_iter().zip(0..).collect();
+                pairs.sort_unstable();
+                let (positions, values) = pairs.into_iter().unzip();
+                return Ok(Ascending {
+                    positions,
+                    values: Some(values),
+                });
+            }
+        };
+        Ok(Ascending {
+            positions,
+            values: None,
+        })
+    }
+
+    /// Writes all elements of a block: `values` are those of the members, in the set's order, and
+    /// then whatever.
+    ///
+    /// `Corrupt` if a position leads out of the block or of its row.
+    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+        let all = 0..target.len();
+        match self {
+            Self::None => target.pieces(all, |_, out| out.fill(background)),
+            Self::All => target.pieces(all, |at, out| out.copy_from_slice(&values[at..][..out.len()])),
+            Self::Bitmap(bytes, _) => {
+                let isa = target.isa();
+                let mut values = values;
+                target.pieces(all, |at, out| {
+                    values = &values[expand::expand(isa, &bytes[at / 8..], background, values, out)..];
+                });
+            }
+            Self::Members(members) => {
+                let mut entries = members.iter().zip(values).peekable();
+                target.pieces(all, |at, out| {
+                    out.fill(background);
+                    let end = (at + out.len()) as u32;
+                    while let Some((&position, &value)) = entries.next_if(|entry| *entry.0 < end) {
+                        out[position as usize - at] = value;
+                    }
+                });
+            }
+            Self::Classes(set) => return set.fill(background, values, target),
+            Self::Rows(set) => return set.fill(background, values, target),
+        }
+        Ok(())
     }
 }
 
-/// Appends the set of `members` (strictly ascending, below `n`) as planned.
+/// Appends the set of `members` (strictly ascending, below `n`) as planned. In *rows* it is the first
+/// of its block, and its cost has been found.
 ///
-/// `rows` is what *by rows* refers to; a set of alternates has none.
+/// `rows` is what *by rows* and *rows* refer to; a set of alternates has none.
 pub(crate) fn write(
     out: &mut Vec<u8>,
     plan: PositionPlan,
@@ -97,46 +237,101 @@ pub(crate) fn write(
     n: u32,
     rows: Option<Rows>,
 ) -> Result<()> {
-    match plan {
-        PositionPlan::None => out.push(PositionKind::None as u8),
-        PositionPlan::All => out.push(PositionKind::All as u8),
-        PositionPlan::Bitmap => {
-            out.push(PositionKind::Bitmap as u8);
-            bitmap::write(out, members, n)?;
-        }
-        PositionPlan::RelativeIndex(form) => {
+    match (plan, rows) {
+        (PositionPlan::None, _) => out.push(PositionKind::None as u8),
+        (PositionPlan::All, _) => out.push(PositionKind::All as u8),
+        (PositionPlan::RelativeIndex(form), _) => {
             out.push(PositionKind::RelativeIndex as u8);
             relative_index::write(out, form, members, n, rows)?;
+        }
+        (PositionPlan::Rows(form), Some(rows)) => {
+            out.push(PositionKind::Rows as u8);
+            rows::write(out, members, n, rows, form);
+        }
+        (PositionPlan::Bitmap | PositionPlan::Rows(_), _) => {
+            out.push(PositionKind::Bitmap as u8);
+            bitmap::write(out, members, n)?;
         }
     }
     Ok(())
 }
 
+/// Appends a set of entries by classes.
+pub(crate) fn write_classes(
+    out: &mut Vec<u8>,
+    classes: &Classes,
+    row_classes: &[u8],
+    lines: &Lines,
+) -> Result<()> {
+    out.push(PositionKind::Classes as u8);
+    classes::write_set(out, classes, row_classes, lines)
+}
+
 /// A position set as it was read: how it was kept, and its members.
-pub(crate) struct PositionSet {
+pub(crate) struct PositionSet<'a, 't> {
     pub(crate) kind: PositionKind,
     /// How its streams were coded, in their order.
     pub(crate) codings: Vec<Coding>,
-    pub(crate) positions: Positions,
+    pub(crate) positions: Positions<'a, 't>,
 }
 
-/// Reads a position set over `n` positions.
-pub(crate) fn read(cursor: &mut Cursor<'_>, n: u32, rows: Option<Rows>) -> Result<PositionSet> {
+/// Classes and the decode tables of their parts.
+pub(crate) type ClassTables<'t, 'd> = (&'t Classes, &'d [Option<DecodeTable>]);
+
+/// Reads the entries of a block of `n` elements; the cursor began with the block.
+pub(crate) fn read_entries<'a, 't>(
+    cursor: &mut Cursor<'a>,
+    isa: Isa,
+    n: u32,
+    rows: Rows,
+    classes: Option<ClassTables<'t, '_>>,
+) -> Result<PositionSet<'a, 't>> {
+    let (kind, codings, positions) = match cursor.rest().first() {
+        Some(4) => {
+            cursor.u8()?;
+            let classes = classes.ok_or_else(|| Error::corrupt("entries by classes in a payload without them"))?;
+            let set = ClassedSet::read(cursor, isa, classes, n, rows)?;
+            let codings = set.codings();
+            (PositionKind::Classes, codings, Positions::Classes(set))
+        }
+        Some(5) => {
+            cursor.u8()?;
+            let set = RowSet::read(cursor, isa, n, rows)?;
+            (PositionKind::Rows, vec![Coding::Packed], Positions::Rows(set))
+        }
+        _ => return read(cursor, n, Some(rows)),
+    };
+    Ok(PositionSet {
+        kind,
+        codings,
+        positions,
+    })
+}
+
+/// Reads the alternates of a block, which has `n` elements that are not entries.
+pub(crate) fn read_alternates<'a>(cursor: &mut Cursor<'a>, n: u32) -> Result<PositionSet<'a, 'static>> {
+    read(cursor, n, None)
+}
+
+/// Reads a position set over `n` positions, of a kind that any set can have.
+fn read<'a>(cursor: &mut Cursor<'a>, n: u32, rows: Option<Rows>) -> Result<PositionSet<'a, 'static>> {
     let (kind, codings, positions) = match cursor.u8()? {
         0 => (PositionKind::None, vec![], Positions::None),
         1 => (PositionKind::All, vec![], Positions::All),
         2 => {
-            let (members, coding) = bitmap::read(cursor, n)?;
-            (PositionKind::Bitmap, vec![coding], Positions::Some(members))
+            let (bytes, coding) = bitmap::read(cursor, n)?;
+            let count = expand::count_ones(Isa::active(), &bytes, n as usize);
+            (PositionKind::Bitmap, vec![coding], Positions::Bitmap(bytes, count as u32))
         }
         3 => {
             let (members, codings) = relative_index::read(cursor, n, rows)?;
             (
                 PositionKind::RelativeIndex,
                 codings,
-                Positions::Some(members),
+                Positions::Members(members),
             )
         }
+        id @ (4 | 5) => return Err(Error::corrupt(format!("a set of alternates of kind {id}"))),
         id => return Err(Error::unsupported(format!("position kind {id}"))),
     };
     Ok(PositionSet {
@@ -176,13 +371,26 @@ mod tests {
     fn round_trip(plan: PositionPlan, members: &[u32], n: u32, rows: Option<Rows>) {
         let mut out = Vec::new();
         write(&mut out, plan, members, n, rows).unwrap();
-        let mut cursor = Cursor::new(&out);
-        let positions = read(&mut cursor, n, rows).unwrap().positions;
-        cursor.finish().unwrap();
-        assert_eq!(positions, Positions::Some(members.to_vec()), "{plan:?} {n}");
+        let any_rows = Rows { columns: n.into(), first_element: 0 };
+        let read = |bytes: &[u8]| {
+            let mut cursor = Cursor::new(bytes);
+            let set = read_entries(&mut cursor, Isa::active(), n, rows.unwrap_or(any_rows), None)?;
+            cursor.finish()?;
+            let positions = set.positions.ascending(n)?.positions;
+            assert_eq!(positions.len() as u32, set.positions.count(n));
+            let values: Vec<u16> = (1..=positions.len() as u16).map(u16::to_le).collect();
+            let mut filled = vec![0xee; 2 * n as usize];
+            set.positions.fill(0, &values, &mut Target::new(Isa::active(), &mut filled, Store::Cached))?;
+            let mut expected = vec![0; 2 * n as usize];
+            for (&position, value) in positions.iter().zip(&values) {
+                expected[2 * position as usize..][..2].copy_from_slice(&value.to_ne_bytes());
+            }
+            assert_eq!(filled, expected);
+            Ok::<_, Error>(positions)
+        };
+        assert_eq!(read(&out).unwrap(), members, "{plan:?} {n}");
         for end in 0..out.len() {
-            let mut cursor = Cursor::new(&out[..end]);
-            assert!(read(&mut cursor, n, rows).is_err(), "{plan:?} cut at {end}");
+            assert!(read(&out[..end]).is_err(), "{plan:?} cut at {end}");
         }
     }
 
@@ -211,14 +419,26 @@ mod tests {
         }
 
         #[test]
+        fn sets_come_back_from_rows(
+            (n, members) in any_set(), step_bits in 0u32..=8, group in 1u16..9, columns in 1u64..400, first_element in 0u64..1000,
+        ) {
+            let (rows, form) = (Rows { columns, first_element }, RowForm { step_bits, group });
+            let mut out = vec![PositionKind::Rows as u8];
+            rows::write(&mut out, &members, n, rows, form);
+            prop_assert_eq!(Some(out.len() as u64), rows::cost(&members, n, rows, form));
+            round_trip(PositionPlan::Rows(form), &members, n, Some(rows));
+        }
+
+        #[test]
         fn no_bytes_make_a_set_that_leaves_its_block(
-            bytes in prop::collection::vec(any::<u8>(), 0..60), kind in 0u8..5, n in 1u32..500, columns in 1u64..50,
+            bytes in prop::collection::vec(any::<u8>(), 0..60), kind in 0u8..7, n in 1u32..500, columns in 1u64..50,
         ) {
             let bytes = [&[kind][..], &bytes].concat();
-            let rows = Some(Rows { columns, first_element: 3 });
-            if let Ok(PositionSet { positions: Positions::Some(members), .. }) = read(&mut Cursor::new(&bytes), n, rows) {
-                prop_assert!(members.windows(2).all(|w| w[0] < w[1]));
-                prop_assert!(members.last().is_none_or(|&last| last < n));
+            let rows = Rows { columns, first_element: 3 };
+            let set = read_entries(&mut Cursor::new(&bytes), Isa::active(), n, rows, None);
+            if let Ok(members) = set.and_then(|set| set.positions.ascending(n)) {
+                prop_assert!(members.positions.is_sorted_by(|a, b| a < b));
+                prop_assert!(members.positions.last().is_none_or(|&last| last < n));
             }
         }
     }
@@ -247,9 +467,11 @@ mod tests {
             PositionKind::All,
             PositionKind::Bitmap,
             PositionKind::RelativeIndex,
+            PositionKind::Classes,
+            PositionKind::Rows,
         ];
-        assert_eq!(ids.map(|k| k as u8), [0, 1, 2, 3]);
-        let error = read(&mut Cursor::new(&[4]), 1, None).map(drop).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(ids.map(|k| k as u8), [0, 1, 2, 3, 4, 5]);
+        let kind = |id| read_alternates(&mut Cursor::new(&[id]), 1).map(drop).unwrap_err().kind();
+        assert_eq!([4, 5, 6].map(kind), [ErrorKind::Corrupt, ErrorKind::Corrupt, ErrorKind::Unsupported]);
     }
 }

@@ -88,6 +88,17 @@ impl<'a> BitReader<'a> {
         Ok(value as u32)
     }
 
+    /// Bits that have been read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Steps over `n` bits; `None` if there are fewer.
+    pub(crate) fn skip(&mut self, n: usize) -> Option<()> {
+        self.at = self.at.checked_add(n).filter(|&at| at <= 8 * self.bytes.len())?;
+        Some(())
+    }
+
     /// What comes next, at least 57 bits; zeros after the end.
     #[inline]
     fn peek(&self) -> u64 {

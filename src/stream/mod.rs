@@ -16,6 +16,8 @@ pub enum Coding {
     Packed = 0,
     /// Byte planes of the symbols in a zstd frame.
     Zstd = 1,
+    /// A prefix code.
+    Huffman = 2,
 }
 
 impl Coding {
@@ -24,44 +26,49 @@ impl Coding {
         match self {
             Self::Packed => "packed",
             Self::Zstd => "zstd",
+            Self::Huffman => "huffman",
         }
     }
 }
 
 /// Appends `symbols` of 8 bits in the coding that makes them smallest.
 pub(crate) fn write_bytes(out: &mut Vec<u8>, symbols: &[u8]) -> Result<()> {
-    write(out, symbols.len(), || Cow::Borrowed(symbols), symbols)
+    write(out, symbols, || Cow::Borrowed(symbols), symbols.len(), symbols)
 }
 
 /// Appends `symbols` of `bits` bits (1 to 32) in the coding that makes them smallest.
 pub(crate) fn write_symbols(out: &mut Vec<u8>, symbols: &[u32], bits: u32) -> Result<()> {
     let planes = bits::to_planes(symbols, bits);
     let packed_bytes = bits::packed_bytes(symbols.len(), bits)?;
-    write(
-        out,
-        packed_bytes,
-        || bits::pack(symbols, bits).into(),
-        &planes,
-    )
+    // Huffman coding is for symbols that are bytes.
+    let bytes = if bits <= 8 { &planes[..] } else { &[] };
+    write(out, bytes, || bits::pack(symbols, bits).into(), packed_bytes, &planes)
 }
 
 fn write<'a>(
     out: &mut Vec<u8>,
-    packed_bytes: usize,
+    bytes: &[u8],
     packed: impl FnOnce() -> Cow<'a, [u8]>,
+    packed_bytes: usize,
     planes: &[u8],
 ) -> Result<()> {
     if planes.is_empty() {
         return Ok(());
     }
-    // A zstd frame carries at least a length byte in front of it that packed does without.
-    match zstd::compress_below(planes, packed_bytes.saturating_sub(2))? {
-        Some(frame) => {
+    let coded = huffman::stream::write(bytes).filter(|coded| coded.len() < packed_bytes);
+    let smallest = coded.as_ref().map_or(packed_bytes, Vec::len);
+    // A zstd frame carries at least a length byte in front of it that the others do without.
+    match (zstd::compress_below(planes, smallest.saturating_sub(2))?, coded) {
+        (Some(frame), _) => {
             out.push(Coding::Zstd as u8);
             put_varint(out, frame.len() as u64);
             out.extend_from_slice(&frame);
         }
-        None => {
+        (None, Some(coded)) => {
+            out.push(Coding::Huffman as u8);
+            out.extend_from_slice(&coded);
+        }
+        (None, None) => {
             out.push(Coding::Packed as u8);
             out.extend_from_slice(&packed());
         }
@@ -77,12 +84,11 @@ pub(crate) fn read_bytes<'a>(
     if count == 0 {
         return Ok((Cow::Borrowed(&[]), Coding::Packed));
     }
-    let (coding, body) = read_body(cursor, count)?;
-    let symbols = match coding {
-        Coding::Packed => Cow::Borrowed(body),
-        Coding::Zstd => Cow::Owned(zstd::decode(body, count)?),
-    };
-    Ok((symbols, coding))
+    match read_body(cursor, count)? {
+        Body::Packed(body) => Ok((Cow::Borrowed(body), Coding::Packed)),
+        Body::Zstd(frame) => Ok((Cow::Owned(zstd::decode(frame, count)?), Coding::Zstd)),
+        Body::Huffman => Ok((huffman::stream::read(cursor, count)?.into(), Coding::Huffman)),
+    }
 }
 
 /// Reads `count` symbols of `bits` bits (1 to 32). (No symbols are no bytes, and count as packed.)
@@ -94,24 +100,45 @@ pub(crate) fn read_symbols(
     if count == 0 {
         return Ok((Vec::new(), Coding::Packed));
     }
-    let (coding, body) = read_body(cursor, bits::packed_bytes(count, bits)?)?;
-    let symbols = match coding {
-        Coding::Packed => bits::unpack(body, count, bits)?,
-        Coding::Zstd => {
-            let planes = zstd::decode(body, count * bits.div_ceil(8) as usize)?;
-            bits::from_planes(&planes, count, bits)?
+    match read_body(cursor, bits::packed_bytes(count, bits)?)? {
+        Body::Packed(body) => Ok((bits::unpack(body, count, bits)?, Coding::Packed)),
+        Body::Zstd(frame) => {
+            let planes = zstd::decode(frame, count * bits.div_ceil(8) as usize)?;
+            Ok((bits::from_planes(&planes, count, bits)?, Coding::Zstd))
         }
-    };
-    Ok((symbols, coding))
+        Body::Huffman if bits <= 8 => {
+            let symbols = huffman::stream::read(cursor, count)?;
+            Ok((bits::from_planes(&symbols, count, bits)?, Coding::Huffman))
+        }
+        Body::Huffman => Err(Error::corrupt(format!("Huffman coding of symbols of {bits} bits"))),
+    }
 }
 
-fn read_body<'a>(cursor: &mut Cursor<'a>, packed_bytes: usize) -> Result<(Coding, &'a [u8])> {
+/// As [`read_symbols`], of at most 8 bits.
+pub(crate) fn read_small_symbols(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    bits: u32,
+) -> Result<(Vec<u8>, Coding)> {
+    let (symbols, coding) = read_symbols(cursor, count, bits)?;
+    Ok((symbols.into_iter().map(|symbol| symbol as u8).collect(), coding))
+}
+
+enum Body<'a> {
+    Packed(&'a [u8]),
+    Zstd(&'a [u8]),
+    /// It says itself where it ends.
+    Huffman,
+}
+
+fn read_body<'a>(cursor: &mut Cursor<'a>, packed_bytes: usize) -> Result<Body<'a>> {
     match cursor.u8()? {
-        0 => Ok((Coding::Packed, cursor.take(packed_bytes)?)),
+        0 => Ok(Body::Packed(cursor.take(packed_bytes)?)),
         1 => {
             let length = to_usize(cursor.varint()?)?;
-            Ok((Coding::Zstd, cursor.take(length)?))
+            Ok(Body::Zstd(cursor.take(length)?))
         }
+        2 => Ok(Body::Huffman),
         id => Err(Error::unsupported(format!("stream coding {id}"))),
     }
 }
@@ -152,22 +179,31 @@ mod tests {
     }
 
     #[test]
-    fn long_runs_are_coded_by_zstd() {
-        let mut out = Vec::new();
-        write_bytes(&mut out, &[7; 10_000]).unwrap();
-        assert_eq!(out[0], Coding::Zstd as u8);
-        assert!(out.len() < 40);
+    fn each_coding_is_for_something() {
+        let coding = |symbols: &[u8]| {
+            let mut out = Vec::new();
+            write_bytes(&mut out, symbols).unwrap();
+            (out[0], out.len())
+        };
+        // What repeats is for zstd, a skew for Huffman, noise for nothing. One symbol takes no bits.
+        let noise: Vec<u8> = (0..200u32).map(|i| (i * i * 89 >> 3) as u8).collect();
+        assert_eq!(coding(&noise.repeat(20)).0, Coding::Zstd as u8);
+        assert_eq!(coding(&noise).0, Coding::Packed as u8);
+        let skewed: Vec<u8> = noise.iter().map(|byte| byte.leading_zeros() as u8).collect();
+        assert_eq!(coding(&skewed).0, Coding::Huffman as u8);
+        assert_eq!(coding(&[7; 10_000]), (Coding::Huffman as u8, 7));
         round_trip(&[70_000; 5_000], 17);
     }
 
     #[test]
     fn ids_of_the_future_are_unsupported() {
-        let error = read_bytes(&mut Cursor::new(&[2, 0]), 1).unwrap_err();
+        let error = read_bytes(&mut Cursor::new(&[3, 0]), 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
     #[test]
     fn the_coding_ids_never_change() {
-        assert_eq!((Coding::Packed as u8, Coding::Zstd as u8), (0, 1));
+        let ids = [Coding::Packed, Coding::Zstd, Coding::Huffman].map(|c| c as u8);
+        assert_eq!(ids, [0, 1, 2]);
     }
 }

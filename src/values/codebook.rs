@@ -1,7 +1,8 @@
 //! A codebook: the few distinct patterns of a payload, and entries as codes (spec §8.2, §9.2).
 
-use crate::cursor::{Cursor, to_usize};
+use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::kernels::lookup;
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::collections::BTreeSet;
@@ -38,6 +39,16 @@ impl<W: Word> Codebook<W> {
         self.0.len()
     }
 
+    /// The patterns, ascending.
+    pub(crate) fn patterns(&self) -> &[W] {
+        &self.0
+    }
+
+    /// The code of a pattern, if the codebook has it.
+    pub(crate) fn code(&self, pattern: W) -> Option<u8> {
+        self.0.binary_search(&pattern).ok().map(|code| code as u8)
+    }
+
     /// Appends the table (spec §8.2).
     pub(crate) fn write_table(&self, out: &mut Vec<u8>) {
         out.push((self.0.len() - 1) as u8);
@@ -69,29 +80,23 @@ impl<W: Word> Codebook<W> {
     pub(super) fn write(&self, out: &mut Vec<u8>, entries: &[W]) -> Result<()> {
         let codes = entries
             .iter()
-            .map(|entry| match self.0.binary_search(entry) {
-                Ok(code) => Ok(code as u32),
-                Err(_) => Err(Error::invalid(format!(
-                    "pattern {entry:?} is not in the codebook"
-                ))),
+            .map(|&entry| {
+                self.code(entry).map(u32::from).ok_or_else(|| {
+                    Error::invalid(format!("pattern {entry:?} is not in the codebook"))
+                })
             })
             .collect::<Result<Vec<u32>>>()?;
         stream::write_symbols(out, &codes, self.code_bits())
     }
 
-    /// Reads `count` codes and looks them up.
-    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Vec<u8>, Coding)> {
-        let (codes, coding) = stream::read_symbols(cursor, count, self.code_bits())?;
-        let mut elements = vec![0; count * W::WIDTH];
-        for (&code, out) in codes.iter().zip(elements.chunks_exact_mut(W::WIDTH)) {
-            let pattern = self.0.get(to_usize(u64::from(code))?).ok_or_else(|| {
-                Error::corrupt(format!(
-                    "code {code} in a codebook of {} patterns",
-                    self.0.len()
-                ))
-            })?;
-            pattern.put_le(out);
-        }
+    /// Reads `count` codes and looks them up: elements as they are in memory.
+    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Vec<W>, Coding)> {
+        let (codes, coding) = stream::read_small_symbols(cursor, count, self.code_bits())?;
+        let mut elements = vec![W::default(); count];
+        lookup::codes(&codes, &self.0, &mut elements).ok_or_else(|| {
+            Error::corrupt(format!("a code past the end of a codebook of {} patterns", self.0.len()))
+        })?;
+        elements.iter_mut().for_each(|element| *element = element.to_le());
         Ok((elements, coding))
     }
 }
@@ -125,7 +130,7 @@ mod tests {
         assert!(book.read(&mut Cursor::new(&[0, 0b11]), 1).is_err());
         assert_eq!(
             book.read(&mut Cursor::new(&[0, 0b10]), 1).unwrap().0,
-            [0x84, 3]
+            [900u16.to_le()]
         );
     }
 }

@@ -1,13 +1,20 @@
-//! What the entries are: patterns as raw bytes, byte planes, or codes of a codebook (spec §9.2).
+//! What the entries are: patterns as they are, byte planes, codes of a codebook, or symbols with low
+//! bits (spec §9.2).
 
+mod bins;
 mod codebook;
+mod coder;
 mod planes;
 
+pub(crate) use bins::Bins;
 pub(crate) use codebook::{Codebook, MAX_CODES};
+pub(crate) use coder::{MAX_VALUE_TABLES, ValueCoder, ValueCoderHead, ValueMap, window_cell};
 pub(crate) use planes::split as split_planes;
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::kernels::huffman::DecodeTable;
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::borrow::Cow;
@@ -22,6 +29,10 @@ pub enum ValueKind {
     Planes = 1,
     /// Indices into the payload's codebook.
     Codebook = 2,
+    /// Symbols with prefix codes, and the low bits of elements as they are.
+    Coded = 3,
+    /// Elements one after the other, aligned to be used where they are.
+    Aligned = 4,
 }
 
 impl ValueKind {
@@ -31,6 +42,8 @@ impl ValueKind {
             Self::Raw => "raw",
             Self::Planes => "planes",
             Self::Codebook => "codebook",
+            Self::Coded => "coded",
+            Self::Aligned => "aligned",
         }
     }
 }
@@ -44,73 +57,136 @@ pub(crate) enum ValuePlan {
         rotation: u8,
     },
     Codebook,
+    Coded,
+    Aligned,
 }
 
-/// Values of a block as decoded: little-endian elements, and how they were kept.
-pub(crate) struct Values<'a> {
+/// Values of a block as decoded, and how they were kept.
+pub(crate) struct Values<'a, W: Word> {
     pub(crate) kind: ValueKind,
     /// How the streams were coded, in their order.
     pub(crate) codings: Vec<Coding>,
-    pub(crate) elements: Cow<'a, [u8]>,
+    /// As they are in memory: little-endian. There may be more than were asked for.
+    pub(crate) elements: Cow<'a, [W]>,
 }
 
-/// Appends `entries` as planned; a codebook plan needs a codebook that holds them all.
+/// What the blocks of a payload share, to write values with.
+pub(crate) struct ValueTables<'t, W> {
+    pub(crate) codebook: Option<&'t Codebook<W>>,
+    pub(crate) coder: Option<&'t ValueCoder>,
+}
+
+/// Bytes to the next multiple of eight.
+fn padding(at: usize) -> usize {
+    at.next_multiple_of(ALIGNMENT) - at
+}
+
+/// What aligned values begin at a multiple of.
+pub(crate) const ALIGNMENT: usize = 8;
+
+/// Bytes of the CRC-32 after a block.
+const CRC_BYTES: usize = 4;
+
+/// Appends `entries` as planned to `out`, which is the block so far. The first `runs[0]` of them
+/// have value table 0, and so on. The tables have what the plan needs.
 pub(crate) fn write<W: Word>(
     out: &mut Vec<u8>,
     plan: ValuePlan,
     entries: &[W],
-    codebook: Option<&Codebook<W>>,
+    runs: &[usize],
+    tables: &ValueTables<'_, W>,
 ) -> Result<()> {
-    match (plan, codebook) {
-        (ValuePlan::Codebook, Some(codebook)) => {
+    match (plan, tables.codebook, tables.coder) {
+        (ValuePlan::Codebook, Some(codebook), _) => {
             out.push(ValueKind::Codebook as u8);
             codebook.write(out, entries)
         }
-        (ValuePlan::Planes { rotation }, _) => {
+        (ValuePlan::Planes { rotation }, ..) => {
             out.push(ValueKind::Planes as u8);
             planes::write(out, entries, rotation)
         }
-        (ValuePlan::Raw | ValuePlan::Codebook, _) => {
+        (ValuePlan::Coded, codebook, Some(coder)) => {
+            out.push(ValueKind::Coded as u8);
+            coder::write(out, coder, codebook, entries, runs)
+        }
+        (ValuePlan::Aligned, ..) => {
+            out.push(ValueKind::Aligned as u8);
+            out.resize(out.len() + padding(out.len()), 0);
+            out.extend(to_le_bytes(entries));
+            out.resize(out.len() + padding(out.len() + CRC_BYTES), 0);
+            Ok(())
+        }
+        (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::Coded, ..) => {
             out.push(ValueKind::Raw as u8);
             stream::write_bytes(out, &to_le_bytes(entries))
         }
     }
 }
 
-/// Reads `count` ≥ 1 entries.
+/// Reads `count` ≥ 1 entries; `decode_tables` are those of the value coder. The cursor began with the
+/// block.
 pub(crate) fn read<'a, W: Word>(
     cursor: &mut Cursor<'a>,
-    count: usize,
-    codebook: Option<&Codebook<W>>,
-) -> Result<Values<'a>> {
-    match cursor.u8()? {
+    isa: Isa,
+    runs: &[usize],
+    tables: &ValueTables<'_, W>,
+    decode_tables: &[DecodeTable],
+) -> Result<Values<'a, W>> {
+    let count: usize = runs.iter().sum();
+    let (kind, codings, elements) = match cursor.u8()? {
         0 => {
-            let (elements, coding) = stream::read_bytes(cursor, count * W::WIDTH)?;
-            Ok(Values {
-                kind: ValueKind::Raw,
-                codings: vec![coding],
-                elements,
-            })
+            let (bytes, coding) = stream::read_bytes(cursor, count * W::WIDTH)?;
+            (ValueKind::Raw, vec![coding], in_memory(bytes))
         }
         1 => {
-            let (elements, codings) = planes::read::<W>(cursor, count)?;
-            Ok(Values {
-                kind: ValueKind::Planes,
-                codings,
-                elements: elements.into(),
-            })
+            let (elements, codings) = planes::read(cursor, isa, count)?;
+            (ValueKind::Planes, codings, elements.into())
         }
         2 => {
-            let codebook =
-                codebook.ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?;
+            let codebook = tables
+                .codebook
+                .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?;
             let (elements, coding) = codebook.read(cursor, count)?;
-            Ok(Values {
-                kind: ValueKind::Codebook,
-                codings: vec![coding],
-                elements: elements.into(),
-            })
+            (ValueKind::Codebook, vec![coding], elements.into())
         }
-        id => Err(Error::unsupported(format!("value kind {id}"))),
+        3 => {
+            let coder = tables
+                .coder
+                .ok_or_else(|| Error::corrupt("coded values in a payload without a value coder"))?;
+            let elements = coder::read(cursor, isa, coder, decode_tables, tables.codebook, runs)?;
+            (ValueKind::Coded, vec![Coding::Huffman], elements.into())
+        }
+        4 => (ValueKind::Aligned, vec![Coding::Packed], read_aligned(cursor, count)?),
+        id => return Err(Error::unsupported(format!("value kind {id}"))),
+    };
+    Ok(Values {
+        kind,
+        codings,
+        elements,
+    })
+}
+
+fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<Cow<'a, [W]>> {
+    let zeros = |bytes: &[u8]| match bytes.iter().all(|&byte| byte == 0) {
+        true => Ok(()),
+        false => Err(Error::corrupt("the padding of aligned values is not zero")),
+    };
+    zeros(cursor.take(padding(cursor.position()))?)?;
+    let elements = cursor.take(count * W::WIDTH)?;
+    zeros(cursor.take(padding(cursor.position() + CRC_BYTES))?)?;
+    Ok(in_memory(elements.into()))
+}
+
+/// Bytes as the elements that they are; without a copy where they are aligned.
+fn in_memory<W: Word>(bytes: Cow<'_, [u8]>) -> Cow<'_, [W]> {
+    let copy = |bytes: &[u8]| {
+        let mut elements = vec![W::default(); bytes.len() / W::WIDTH];
+        bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
+        Cow::Owned(elements)
+    };
+    match bytes {
+        Cow::Borrowed(bytes) => bytemuck::try_cast_slice(bytes).map_or_else(|_| copy(bytes), Cow::Borrowed),
+        Cow::Owned(bytes) => copy(&bytes),
     }
 }
 
@@ -127,28 +203,80 @@ pub(crate) fn to_le_bytes<W: Word>(entries: &[W]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+    use crate::kernels::lookup::Bin;
+    use crate::kernels::window::Window;
+    use crate::stream::huffman::PrefixCode;
     use proptest::prelude::*;
 
-    fn round_trip<W: Word>(plan: ValuePlan, entries: &[W], codebook: Option<&Codebook<W>>) {
+    fn round_trip<W: Word>(plan: ValuePlan, entries: &[W], tables: &ValueTables<'_, W>) {
         let mut out = Vec::new();
-        write(&mut out, plan, entries, codebook).unwrap();
-        let mut cursor = Cursor::new(&out);
-        let values = read(&mut cursor, entries.len(), codebook).unwrap();
-        cursor.finish().unwrap();
-        assert_eq!(values.elements, to_le_bytes(entries), "{plan:?}");
+        let runs = [entries.len() / 3, entries.len() - entries.len() / 3];
+        write(&mut out, plan, entries, &runs, tables).unwrap();
+        let decode_tables = tables.coder.map(ValueCoder::decode_tables).unwrap_or_default();
+        for isa in Isa::available() {
+            let mut cursor = Cursor::new(&out);
+            let values = read(&mut cursor, isa, &runs, tables, &decode_tables).unwrap();
+            cursor.finish().unwrap();
+            let in_memory: Vec<W> = entries.iter().map(|entry| entry.to_le()).collect();
+            assert_eq!(values.elements[..entries.len()], in_memory, "{plan:?}");
+        }
         for end in 0..out.len() {
-            assert!(read(&mut Cursor::new(&out[..end]), entries.len(), codebook).is_err());
+            let cut = &mut Cursor::new(&out[..end]);
+            assert!(read(cut, Isa::active(), &runs, tables, &decode_tables).is_err());
         }
     }
 
     fn all_plans<W: Word>(entries: &[W]) {
-        round_trip(ValuePlan::Raw, entries, None);
+        let none = ValueTables { codebook: None, coder: None };
+        round_trip(ValuePlan::Raw, entries, &none);
+        round_trip(ValuePlan::Aligned, entries, &none);
         for rotation in 0..(8 * W::WIDTH as u8) {
-            round_trip(ValuePlan::Planes { rotation }, entries, None);
+            round_trip(ValuePlan::Planes { rotation }, entries, &none);
         }
-        if let Some(codebook) = Codebook::of(entries.iter().copied()) {
-            round_trip(ValuePlan::Codebook, entries, Some(&codebook));
+        let codebook = Codebook::of(entries.iter().copied());
+        if let Some(codebook) = &codebook {
+            let tables = ValueTables { codebook: Some(codebook), coder: None };
+            round_trip(ValuePlan::Codebook, entries, &tables);
         }
+        if W::WIDTH <= 8 {
+            for map in maps(entries, codebook.as_ref()) {
+                let coder = coder_of(map, entries, codebook.as_ref());
+                let tables = ValueTables { codebook: codebook.as_ref(), coder: Some(&coder) };
+                round_trip(ValuePlan::Coded, entries, &tables);
+            }
+        }
+    }
+
+    /// Maps of every kind that suit the entries somehow.
+    fn maps<W: Word>(entries: &[W], codebook: Option<&Codebook<W>>) -> Vec<ValueMap> {
+        let bits = 8 * W::WIDTH as u32;
+        let window = |rotation, low_bits| ValueMap::Window {
+            window: Window {
+                rotation,
+                low_bits,
+                base: entries[0].rotate_left(rotation).to_bits() >> low_bits,
+            },
+            n_symbols: 200,
+        };
+        let halves = (0..4).map(|i| Bin { base: i << (bits - 2), low_bits: bits - 2 }).collect::<Vec<_>>();
+        let mut maps = vec![window(0, 0), window(1, bits - 8), window(3, (bits / 3).min(bits - 8))];
+        if bits < 64 {
+            maps.push(ValueMap::Bins(Bins::new(halves)));
+        }
+        maps.extend(codebook.map(|book| ValueMap::Codes { n_symbols: book.len() }));
+        maps
+    }
+
+    fn coder_of<W: Word>(map: ValueMap, entries: &[W], codebook: Option<&Codebook<W>>) -> ValueCoder {
+        // All symbols have code words: the two runs share them, and patches take any.
+        let mut histogram = vec![1; map.n_symbols()];
+        for entry in entries {
+            if let Some((symbol, ..)) = map.symbol(*entry, codebook) {
+                histogram[usize::from(symbol)] += 5;
+            }
+        }
+        let code = PrefixCode::of_histogram(&histogram).unwrap();
+        ValueCoder { map, codes: vec![code.clone(), code] }
     }
 
     proptest! {
@@ -172,27 +300,33 @@ mod tests {
             .map(|i| (1.0f32 + i as f32 / 8.0).to_bits())
             .collect();
         let mut out = Vec::new();
-        write(&mut out, ValuePlan::Planes { rotation: 1 }, &entries, None).unwrap();
+        let tables = ValueTables { codebook: None, coder: None };
+        write(&mut out, ValuePlan::Planes { rotation: 1 }, &entries, &[4], &tables).unwrap();
         assert_eq!(&out[..7], [1, 1, 0, 0x7f, 0x7f, 0x7f, 0x7f]);
     }
 
     #[test]
     fn ids_never_change_and_others_are_unsupported() {
         assert_eq!(
-            [ValueKind::Raw, ValueKind::Planes, ValueKind::Codebook].map(|k| k as u8),
-            [0, 1, 2]
+            [
+                ValueKind::Raw,
+                ValueKind::Planes,
+                ValueKind::Codebook,
+                ValueKind::Coded,
+                ValueKind::Aligned
+            ]
+            .map(|k| k as u8),
+            [0, 1, 2, 3, 4]
         );
-        let error = read::<u32>(&mut Cursor::new(&[3]), 1, None)
-            .map(drop)
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        let error = read::<u32>(&mut Cursor::new(&[2, 0, 0]), 1, None)
-            .map(drop)
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        let error = read::<u32>(&mut Cursor::new(&[1, 32, 0]), 1, None)
-            .map(drop)
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let kind = |bytes: &[u8]| {
+            let tables = ValueTables::<u32> { codebook: None, coder: None };
+            let values = read(&mut Cursor::new(bytes), Isa::Plain, &[1], &tables, &[]);
+            values.map(drop).unwrap_err().kind()
+        };
+        assert_eq!(kind(&[5]), ErrorKind::Unsupported);
+        // Codes without a codebook, a coder that is missing, a rotation by all bits, padding.
+        for bytes in [&[2, 0, 0][..], &[3, 1, 0], &[1, 32, 0], &[4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]] {
+            assert_eq!(kind(bytes), ErrorKind::Corrupt);
+        }
     }
 }

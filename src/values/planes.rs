@@ -5,6 +5,7 @@
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::kernels::{self, Isa};
 use crate::stream::{self, Coding};
 use crate::word::Word;
 
@@ -16,10 +17,12 @@ pub(super) fn write<W: Word>(out: &mut Vec<u8>, entries: &[W], rotation: u8) -> 
     Ok(())
 }
 
+/// Reads `count` elements, as they are in memory.
 pub(super) fn read<W: Word>(
     cursor: &mut Cursor<'_>,
+    isa: Isa,
     count: usize,
-) -> Result<(Vec<u8>, Vec<Coding>)> {
+) -> Result<(Vec<W>, Vec<Coding>)> {
     let rotation = cursor.u8()?;
     if usize::from(rotation) >= 8 * W::WIDTH {
         return Err(Error::corrupt(format!(
@@ -27,23 +30,14 @@ pub(super) fn read<W: Word>(
             W::WIDTH
         )));
     }
-    let mut elements = vec![0; count * W::WIDTH];
-    let mut codings = Vec::with_capacity(W::WIDTH);
-    for byte in (0..W::WIDTH).rev() {
-        let (plane, coding) = stream::read_bytes(cursor, count)?;
-        for (element, &value) in elements.chunks_exact_mut(W::WIDTH).zip(plane.iter()) {
-            element[byte] = value;
-        }
-        codings.push(coding);
-    }
-    if rotation != 0 {
-        for element in elements.chunks_exact_mut(W::WIDTH) {
-            W::from_le(element)
-                .rotate_right(u32::from(rotation))
-                .put_le(element);
-        }
-    }
-    Ok((elements, codings))
+    let planes = (0..W::WIDTH)
+        .map(|_| stream::read_bytes(cursor, count))
+        .collect::<Result<Vec<_>>>()?;
+    let bytes: Vec<&[u8]> = planes.iter().map(|(plane, _)| &**plane).collect();
+    let mut elements = vec![W::default(); count];
+    kernels::planes::join(isa, &bytes, rotation.into(), &mut elements);
+    elements.iter_mut().for_each(|element| *element = element.to_le());
+    Ok((elements, planes.iter().map(|(_, coding)| *coding).collect()))
 }
 
 /// The bytes of the rotated `entries`, most significant first: one plane for each.

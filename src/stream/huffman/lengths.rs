@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn lengths_of_small_histograms() {
-        assert_eq!(code_lengths(&[]), []);
+        assert!(code_lengths(&[]).is_empty());
         assert_eq!(code_lengths(&[0, 0]), [ABSENT, ABSENT]);
         assert_eq!(code_lengths(&[0, 7]), [ABSENT, 0]);
         assert_eq!(code_lengths(&[1, 1]), [1, 1]);

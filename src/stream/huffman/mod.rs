@@ -3,6 +3,7 @@
 
 mod bundle;
 mod lengths;
+pub(crate) mod stream;
 
 pub(crate) use bundle::{Bundle, BundleWriter, N_STREAMS};
 pub(crate) use lengths::code_lengths;

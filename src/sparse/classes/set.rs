@@ -1,0 +1,477 @@
+//! A set of entries by classes, as it stands in a block (spec §9.1.3).
+
+use super::{Classes, ESCAPE, Form, Lines, steps_of};
+use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::error::{Error, Result};
+use crate::kernels::huffman::DecodeTable;
+use crate::kernels::scatter::{Chain, scatter};
+use crate::kernels::{Isa, expand};
+use crate::sparse::{Rows, Target};
+use crate::stream::huffman::{Bundle, BundleWriter};
+use crate::stream::{self, Coding, bits};
+use crate::word::Word;
+use std::borrow::Cow;
+
+/// What a block has of a part.
+enum Stored<'a> {
+    None,
+    All,
+    Bitmap(Cow<'a, [u8]>),
+    /// Steps without low bits.
+    Steps(Vec<u8>),
+    /// Steps with them.
+    WideSteps(Vec<u16>, u32),
+}
+
+/// A set of entries by classes, read and checked but for where its steps lead.
+pub(crate) struct ClassedSet<'a, 't> {
+    classes: &'t Classes,
+    /// Elements of a row.
+    row_length: usize,
+    /// Rows by their class; those of class `i` end at `row_ends[i]`.
+    rows: Vec<u32>,
+    row_ends: Vec<usize>,
+    parts: Vec<Stored<'a>>,
+    /// Entries of each row class.
+    n_entries: Vec<usize>,
+}
+
+/// Appends a set whose entries are those of `lines`.
+pub(crate) fn write(out: &mut Vec<u8>, classes: &Classes, row_classes: &[u8], lines: &Lines) -> Result<()> {
+    if classes.n_rows > 1 {
+        let symbols: Vec<u32> = row_classes.iter().copied().map(u32::from).collect();
+        stream::write_symbols(out, &symbols, classes.row_bits())?;
+    }
+    let mut runs = Vec::new();
+    let mut after = Vec::new();
+    let mut bitmaps = Vec::new();
+    for (number, part) in classes.parts.iter().enumerate() {
+        if lines.len(number) == 0 {
+            continue;
+        }
+        match (part.form, &part.code) {
+            (Form::Bitmap, _) => bitmaps.extend(lines.bitmaps(number)),
+            (Form::CodedBitmap, Some(code)) => runs.push((code, lines.bitmaps(number))),
+            (Form::CodedSteps { low_bits }, Some(code)) => {
+                let (symbols, low) = steps_of(lines.gaps(number), low_bits);
+                put_varint(out, symbols.len() as u64);
+                runs.push((code, symbols));
+                if low_bits > 0 {
+                    after.extend(bits::pack(&low, low_bits));
+                }
+            }
+            _ => {}
+        }
+    }
+    let n_symbols = runs.iter().map(|(_, symbols)| symbols.len()).sum();
+    if n_symbols > 0 {
+        let mut bundle = BundleWriter::new(n_symbols);
+        runs.iter()
+            .for_each(|(code, symbols)| bundle.run(code, symbols.iter().copied()));
+        bundle.finish(out);
+    }
+    out.extend(after);
+    out.extend(bitmaps);
+    Ok(())
+}
+
+impl<'a, 't> ClassedSet<'a, 't> {
+    /// Reads a set over `n` positions.
+    pub(crate) fn read(
+        cursor: &mut Cursor<'a>,
+        isa: Isa,
+        (classes, tables): (&'t Classes, &[Option<DecodeTable>]),
+        n: u32,
+        rows: Rows,
+    ) -> Result<Self> {
+        let row_length = match classes.n_rows {
+            1 => n,
+            _ => rows.whole(n)?,
+        };
+        let n_rows = (n / row_length) as usize;
+        let (rows, row_ends) = read_rows(cursor, classes, n_rows)?;
+        let mut set = Self {
+            classes,
+            row_length: row_length as usize,
+            rows,
+            row_ends,
+            parts: Vec::with_capacity(classes.parts.len()),
+            n_entries: vec![0; classes.n_rows],
+        };
+        set.read_parts(cursor, isa, tables)?;
+        for part in 0..set.parts.len() {
+            set.n_entries[part / classes.n_columns()] += set.count(isa, part)?;
+        }
+        Ok(set)
+    }
+
+    fn read_parts(&mut self, cursor: &mut Cursor<'a>, isa: Isa, tables: &[Option<DecodeTable>]) -> Result<()> {
+        let mut n_symbols = Vec::with_capacity(tables.len());
+        for (number, part) in self.classes.parts.iter().enumerate() {
+            let positions = self.n_lines(number) * self.length(number);
+            n_symbols.push(match part.form {
+                Form::CodedBitmap => self.bitmap_bytes(number),
+                Form::CodedSteps { .. } if positions > 0 => {
+                    let n = to_usize(cursor.varint()?)?;
+                    if n > positions {
+                        return Err(Error::corrupt(format!("{n} steps for {positions} positions")));
+                    }
+                    n
+                }
+                _ => 0,
+            });
+        }
+        let mut bundle = match n_symbols.iter().any(|&n| n > 0) {
+            true => Some(Bundle::read(cursor)?),
+            false => None,
+        };
+        for ((part, table), &n) in self.classes.parts.iter().zip(tables).zip(&n_symbols) {
+            let mut symbols = vec![0; n];
+            if let (Some(bundle), Some(table)) = (&mut bundle, table) {
+                bundle.run(isa, table, &mut symbols);
+            }
+            self.parts.push(match part.form {
+                Form::None => Stored::None,
+                Form::All => Stored::All,
+                Form::Bitmap => Stored::Bitmap(Cow::Borrowed(&[])),
+                Form::CodedBitmap => Stored::Bitmap(symbols.into()),
+                Form::CodedSteps { .. } => Stored::Steps(symbols),
+            });
+        }
+        if let Some(bundle) = bundle {
+            bundle.finish()?;
+        }
+        for (stored, part) in self.parts.iter_mut().zip(&self.classes.parts) {
+            if let (Stored::Steps(steps), Form::CodedSteps { low_bits }) = (&stored, part.form) {
+                if steps.last() == Some(&0) {
+                    return Err(Error::corrupt("the last step of a part is an escape"));
+                }
+                if low_bits > 0 {
+                    *stored = Stored::WideSteps(widen(cursor, steps, low_bits)?, ESCAPE << low_bits);
+                }
+            }
+        }
+        for number in 0..self.parts.len() {
+            if self.classes.parts[number].form == Form::Bitmap {
+                self.parts[number] = Stored::Bitmap(cursor.take(self.bitmap_bytes(number))?.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of a part.
+    fn n_lines(&self, part: usize) -> usize {
+        self.rows_of(part / self.classes.n_columns()).len()
+    }
+
+    /// Positions of a line of the part.
+    fn length(&self, part: usize) -> usize {
+        match &self.classes.columns {
+            None => self.row_length,
+            Some(columns) => columns.columns[part % columns.columns.len()].len(),
+        }
+    }
+
+    fn bitmap_bytes(&self, part: usize) -> usize {
+        self.n_lines(part) * self.length(part).div_ceil(8)
+    }
+
+    /// The rows of a class, ascending.
+    fn rows_of(&self, class: usize) -> &[u32] {
+        let start = class.checked_sub(1).map_or(0, |before| self.row_ends[before]);
+        &self.rows[start..self.row_ends[class]]
+    }
+
+    /// Entries of a part; checks the bits of bitmaps after their positions.
+    fn count(&self, isa: Isa, part: usize) -> Result<usize> {
+        let length = self.length(part);
+        let entries = |is_entry: &mut dyn Iterator<Item = bool>| is_entry.filter(|&is| is).count();
+        Ok(match &self.parts[part] {
+            Stored::None => 0,
+            Stored::All => self.n_lines(part) * length,
+            Stored::Steps(steps) => entries(&mut steps.iter().map(|&step| step > 0)),
+            Stored::WideSteps(steps, _) => entries(&mut steps.iter().map(|&step| step > 0)),
+            Stored::Bitmap(bytes) => {
+                if !length.is_multiple_of(8) {
+                    let mut ends = bytes.chunks_exact(length.div_ceil(8)).filter_map(<[u8]>::last);
+                    if ends.any(|last| last >> (length % 8) != 0) {
+                        return Err(Error::corrupt(format!(
+                            "bits at and above position {length} of a line are not zero"
+                        )));
+                    }
+                }
+                expand::count_ones(isa, bytes, 8 * bytes.len())
+            }
+        })
+    }
+
+    /// How its streams are coded: those of prefix codes are one bundle.
+    pub(crate) fn codings(&self) -> Vec<Coding> {
+        let is_coded = self.classes.parts.iter().any(|part| part.code.is_some());
+        vec![if is_coded { Coding::Huffman } else { Coding::Packed }]
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.n_entries.iter().sum()
+    }
+
+    /// Number of entries of each value table.
+    pub(crate) fn entries_by_value_table(&self) -> Vec<usize> {
+        let mut by_table = Vec::new();
+        for (&table, n) in self.classes.value_tables.iter().zip(&self.n_entries) {
+            by_table.resize(by_table.len().max(usize::from(table) + 1), 0);
+            by_table[usize::from(table)] += n;
+        }
+        by_table
+    }
+
+    /// Writes all elements: `values` are those of the entries in their order, then whatever.
+    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+        let mut values = &values[..];
+        for class in 0..self.classes.n_rows {
+            let first = class * self.classes.n_columns();
+            match &self.classes.columns {
+                None => self.fill_rows(class, &self.parts[first], background, &mut values, target)?,
+                Some(_) => self.fill_columns(class, background, &mut values, target)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the rows of a class that has one part.
+    fn fill_rows<W: Word>(
+        &self,
+        class: usize,
+        part: &Stored<'_>,
+        background: W,
+        values: &mut &[W],
+        target: &mut Target<'_, W>,
+    ) -> Result<()> {
+        let length = self.row_length;
+        let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
+        match part {
+            Stored::None => rows.for_each(|start| target.pieces(start..start + length, |_, out| out.fill(background))),
+            Stored::All => {
+                for start in rows {
+                    let (row, rest) = values.split_at(length);
+                    *values = rest;
+                    target.pieces(start..start + length, |at, out| {
+                        out.copy_from_slice(&row[at - start..][..out.len()]);
+                    });
+                }
+            }
+            Stored::Bitmap(bytes) => {
+                let isa = target.isa();
+                for (start, bitmap) in rows.zip(bytes.chunks_exact(length.div_ceil(8))) {
+                    // Pieces but the last are whole bytes of the bitmap.
+                    target.pieces(start..start + length, |at, out| {
+                        let bitmap = &bitmap[(at - start) / 8..];
+                        *values = &values[expand::expand(isa, bitmap, background, values, out)..];
+                    });
+                }
+            }
+            Stored::Steps(steps) => scatter_rows(rows, length, Chain::new(steps, ESCAPE), background, values, target)?,
+            Stored::WideSteps(steps, escape) => {
+                scatter_rows(rows, length, Chain::new(steps, *escape), background, values, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the rows of a class whose columns have classes.
+    fn fill_columns<W: Word>(
+        &self,
+        class: usize,
+        background: W,
+        values: &mut &[W],
+        target: &mut Target<'_, W>,
+    ) -> Result<()> {
+        let mut lines = self.lines(class);
+        for &row in self.rows_of(class) {
+            let start = row as usize * self.row_length;
+            target.piece(start..start + self.row_length, |out| {
+                out.fill(background);
+                let mut left = values.iter();
+                for line in &mut lines {
+                    line.next(|column| {
+                        if let (Some(slot), Some(&value)) = (out.get_mut(column), left.next()) {
+                            *slot = value;
+                        }
+                    });
+                }
+                *values = left.as_slice();
+            });
+        }
+        finish(&lines)
+    }
+
+    /// Walks over the lines of a row class.
+    fn lines(&self, class: usize) -> Vec<LineWalk<'_>> {
+        let n_columns = self.classes.n_columns();
+        (0..n_columns)
+            .map(|column_class| {
+                let part = class * n_columns + column_class;
+                LineWalk {
+                    columns: self.classes.columns.as_ref().map(|c| &c.columns[column_class][..]),
+                    length: self.length(part),
+                    left: match &self.parts[part] {
+                        Stored::None => Left::None,
+                        Stored::All => Left::All,
+                        Stored::Bitmap(bytes) => Left::Bitmap(bytes),
+                        Stored::Steps(steps) => Left::Steps(Chain::new(steps, ESCAPE)),
+                        Stored::WideSteps(steps, escape) => Left::WideSteps(Chain::new(steps, *escape)),
+                    },
+                }
+            })
+            .collect()
+    }
+
+    /// The positions of the entries, in the order of the values.
+    pub(crate) fn positions(&self) -> Result<Vec<u32>> {
+        let mut positions = Vec::with_capacity(self.len());
+        for class in 0..self.classes.n_rows {
+            let mut lines = self.lines(class);
+            for &row in self.rows_of(class) {
+                let start = row as usize * self.row_length;
+                for line in &mut lines {
+                    line.next(|column| positions.push((start + column) as u32));
+                }
+            }
+            finish(&lines)?;
+        }
+        Ok(positions)
+    }
+}
+
+/// What is left of a part, line by line.
+struct LineWalk<'s> {
+    /// The columns that the positions of a line are; `None` if they are all.
+    columns: Option<&'s [u16]>,
+    length: usize,
+    left: Left<'s>,
+}
+
+enum Left<'s> {
+    None,
+    All,
+    Bitmap(&'s [u8]),
+    Steps(Chain<'s, u8>),
+    WideSteps(Chain<'s, u16>),
+}
+
+impl LineWalk<'_> {
+    /// Calls `f` with the column of each entry of the next line.
+    #[inline]
+    fn next(&mut self, mut f: impl FnMut(usize)) {
+        let length = self.length;
+        let column = |position: usize| match self.columns {
+            None => position,
+            Some(columns) => columns.get(position).map_or(usize::MAX, |&column| column.into()),
+        };
+        match &mut self.left {
+            Left::None => {}
+            Left::All => (0..length).for_each(|position| f(column(position))),
+            Left::Bitmap(bytes) => {
+                let (line, rest) = bytes.split_at(length.div_ceil(8));
+                *bytes = rest;
+                for (start, word) in (0..).step_by(64).zip(line.chunks(8)) {
+                    let mut word = word.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+                    while word != 0 {
+                        f(column(start + word.trailing_zeros() as usize));
+                        word &= word - 1;
+                    }
+                }
+            }
+            Left::Steps(chain) => chain.walk(length, |position| {
+                f(column(position));
+                true
+            }),
+            Left::WideSteps(chain) => chain.walk(length, |position| {
+                f(column(position));
+                true
+            }),
+        }
+    }
+
+    /// Whether its chain ended with its lines.
+    fn is_done(&self) -> bool {
+        match &self.left {
+            Left::None | Left::All | Left::Bitmap(_) => true,
+            Left::Steps(chain) => chain.is_done(),
+            Left::WideSteps(chain) => chain.is_done(),
+        }
+    }
+}
+
+fn finish(lines: &[LineWalk<'_>]) -> Result<()> {
+    match lines.iter().all(LineWalk::is_done) {
+        true => Ok(()),
+        false => Err(leads_out()),
+    }
+}
+
+fn leads_out() -> Error {
+    Error::corrupt("the steps of a part lead out of its lines")
+}
+
+fn scatter_rows<W: Word, S: Copy + Into<u32>>(
+    rows: impl Iterator<Item = usize>,
+    length: usize,
+    mut chain: Chain<'_, S>,
+    background: W,
+    values: &mut &[W],
+    target: &mut Target<'_, W>,
+) -> Result<()> {
+    for start in rows {
+        target.pieces(start..start + length, |_, out| {
+            out.fill(background);
+            scatter(&mut chain, values, out);
+        });
+    }
+    match chain.is_done() {
+        true => Ok(()),
+        false => Err(leads_out()),
+    }
+}
+
+/// Steps with their low bits: 0 for an escape, one more than the gap for an entry.
+fn widen(cursor: &mut Cursor<'_>, steps: &[u8], low_bits: u32) -> Result<Vec<u16>> {
+    let n_entries = steps.iter().filter(|&&step| step > 0).count();
+    let packed = cursor.take(bits::packed_bytes(n_entries, low_bits)?)?;
+    let mut low = bits::unpack(packed, n_entries, low_bits)?.into_iter();
+    let wide = steps.iter().map(|&step| match step {
+        0 => 0,
+        // At most 254·2^8 + 255 + 1.
+        step => ((u32::from(step) - 1) << low_bits | low.next().unwrap_or(0)) as u16 + 1,
+    });
+    Ok(wide.collect())
+}
+
+/// The rows by their class, and where each class ends.
+fn read_rows(cursor: &mut Cursor<'_>, classes: &Classes, n_rows: usize) -> Result<(Vec<u32>, Vec<usize>)> {
+    if classes.n_rows == 1 {
+        return Ok((vec![0], vec![1]));
+    }
+    let (symbols, _) = stream::read_symbols(cursor, n_rows, classes.row_bits())?;
+    let mut ends = vec![0; classes.n_rows];
+    for &class in &symbols {
+        *ends.get_mut(class as usize).ok_or_else(|| {
+            Error::corrupt(format!("row class {class} of {}", classes.n_rows))
+        })? += 1;
+    }
+    let mut end = 0;
+    let mut next: Vec<usize> = ends.iter_mut().map(|n| {
+        let start = end;
+        end += *n;
+        *n = end;
+        start
+    }).collect();
+    let mut rows = vec![0; n_rows];
+    for (row, &class) in (0u32..).zip(&symbols) {
+        let slot = &mut next[class as usize];
+        rows[*slot] = row;
+        *slot += 1;
+    }
+    Ok((rows, ends))
+}

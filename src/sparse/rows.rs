@@ -1,0 +1,325 @@
+//! Compressed sparse rows to compute on: packed steps or bitmaps, with pointers (spec §9.1.4).
+
+use super::{Rows, Target, row_parts};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::kernels::scatter::{Chain, scatter};
+use crate::kernels::{Isa, expand, unpack};
+use crate::stream::bits;
+use crate::word::Word;
+
+/// Most entries of a block, and most steps.
+pub(crate) const MAX_STEPS: usize = u16::MAX as usize;
+
+/// Most bits of a step.
+pub(crate) const MAX_STEP_BITS: u32 = 8;
+
+/// Bytes from the start of the block to the pointers: the kind included.
+const HEAD_BYTES: usize = 12;
+
+/// How a set is kept in rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowForm {
+    /// Bits of a step, 1 to [`MAX_STEP_BITS`]; 0 for bitmaps.
+    pub(crate) step_bits: u32,
+    /// Rows that share a pointer.
+    pub(crate) group: u16,
+}
+
+impl RowForm {
+    /// Positions that an escape skips.
+    fn escape(self) -> u32 {
+        (1 << self.step_bits) - 1
+    }
+}
+
+/// A set of entries in rows, with its pointers checked.
+pub(crate) struct RowSet<'a> {
+    form: RowForm,
+    n_entries: usize,
+    /// Ends of the row parts in the block.
+    row_ends: Vec<usize>,
+    /// Entries before each group.
+    entry_pointers: Vec<usize>,
+    /// Steps before each group.
+    step_pointers: Vec<usize>,
+    steps: Vec<u8>,
+    bitmaps: &'a [u8],
+}
+
+/// The steps of the entries of a group, of which positions count from `start`.
+fn group_steps(out: &mut Vec<u8>, members: &[u32], start: u32, escape: u32) {
+    let mut after = start;
+    for &member in members {
+        let gap = member - after;
+        out.extend(std::iter::repeat_n(0, (gap / escape) as usize));
+        out.push((gap % escape + 1) as u8);
+        after = member + 1;
+    }
+}
+
+/// Bytes that the set would take; `None` if it has more steps than pointers can count.
+pub(crate) fn cost(members: &[u32], n: u32, rows: Rows, form: RowForm) -> Option<u64> {
+    let ends: Vec<u32> = rows.ends(n).collect();
+    let groups = ends.len().div_ceil(usize::from(form.group)) as u64;
+    let head = HEAD_BYTES as u64 + 2 * groups;
+    if members.len() > MAX_STEPS {
+        return None;
+    }
+    if form.step_bits == 0 {
+        let starts = std::iter::once(&0).chain(&ends);
+        return Some(head + starts.zip(&ends).map(|(s, e)| u64::from((e - s).div_ceil(8))).sum::<u64>());
+    }
+    let mut n_steps = 0;
+    for_each_group(members, &ends, form.group, |start, members| {
+        let mut after = start;
+        for &member in members {
+            n_steps += 1 + u64::from((member - after) / form.escape());
+            after = member + 1;
+        }
+    });
+    let second = if n_steps == members.len() as u64 { 0 } else { 2 * groups };
+    let packed = (n_steps * u64::from(form.step_bits)).div_ceil(8);
+    (n_steps <= MAX_STEPS as u64).then_some(head + second + packed)
+}
+
+/// Calls `f` with the start of each group of rows and its members.
+fn for_each_group(members: &[u32], ends: &[u32], group: u16, mut f: impl FnMut(u32, &[u32])) {
+    let (mut start, mut left) = (0, members);
+    for rows in ends.chunks(usize::from(group)) {
+        let end = rows.last().copied().unwrap_or(start);
+        let (of_group, rest) = left.split_at(left.partition_point(|&m| m < end));
+        f(start, of_group);
+        (start, left) = (end, rest);
+    }
+}
+
+/// Appends the set of `members`, whose [`cost`] has been found. `out` is the block so far: only its kind.
+pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form: RowForm) {
+    let ends: Vec<u32> = rows.ends(n).collect();
+    let (mut entry_pointers, mut step_pointers) = (vec![], vec![]);
+    let (mut n_entries, mut steps) = (0, vec![]);
+    for_each_group(members, &ends, form.group, |start, members| {
+        entry_pointers.push(n_entries as u16);
+        step_pointers.push(steps.len() as u16);
+        n_entries += members.len();
+        if form.step_bits > 0 {
+            group_steps(&mut steps, members, start, form.escape());
+        }
+    });
+    out.push(form.step_bits as u8);
+    out.extend_from_slice(&form.group.to_le_bytes());
+    out.extend_from_slice(&(n_entries as u32).to_le_bytes());
+    out.extend_from_slice(&(steps.len() as u32).to_le_bytes());
+    let mut put = |pointers: &[u16]| pointers.iter().for_each(|p| out.extend_from_slice(&p.to_le_bytes()));
+    put(&entry_pointers);
+    if form.step_bits == 0 {
+        let mut start = 0;
+        for (&end, range) in ends.iter().zip(row_parts(members, ends.iter().copied())) {
+            let at = out.len();
+            out.resize(at + (end - start).div_ceil(8) as usize, 0);
+            for &member in &members[range] {
+                let position = member - start;
+                out[at + position as usize / 8] |= 1 << (position % 8);
+            }
+            start = end;
+        }
+        return;
+    }
+    if steps.len() != n_entries {
+        put(&step_pointers);
+    }
+    let steps: Vec<u32> = steps.into_iter().map(u32::from).collect();
+    out.extend(bits::pack(&steps, form.step_bits));
+}
+
+impl<'a> RowSet<'a> {
+    /// Reads a set over `n` positions; the cursor stands after the kind of the block's first set.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, isa: Isa, n: u32, rows: Rows) -> Result<Self> {
+        let step_bits = u32::from(cursor.u8()?);
+        if step_bits > MAX_STEP_BITS {
+            return Err(Error::unsupported(format!("form {step_bits:#04x} of rows")));
+        }
+        let group = cursor.u16()?;
+        let (n_entries, n_steps) = (cursor.u32()? as usize, cursor.u32()? as usize);
+        if group == 0 || n_entries > MAX_STEPS || n_steps > MAX_STEPS || (step_bits == 0 && n_steps > 0) {
+            return Err(Error::corrupt(format!(
+                "{n_entries} entries in {n_steps} steps of {step_bits} bits, groups of {group} rows"
+            )));
+        }
+        let row_ends: Vec<usize> = rows.ends(n).map(|end| end as usize).collect();
+        let n_groups = row_ends.len().div_ceil(group.into());
+        let entry_pointers = read_pointers(cursor, n_groups, n_entries)?;
+        let mut set = Self {
+            form: RowForm { step_bits, group },
+            n_entries,
+            row_ends,
+            step_pointers: entry_pointers.clone(),
+            entry_pointers,
+            steps: vec![],
+            bitmaps: &[],
+        };
+        if step_bits == 0 {
+            let bytes = set.row_lengths().map(|length| length.div_ceil(8)).sum();
+            set.bitmaps = cursor.take(bytes)?;
+            set.check_bitmaps(isa)?;
+        } else {
+            if n_steps != n_entries {
+                set.step_pointers = read_pointers(cursor, n_groups, n_steps)?;
+            }
+            let packed = cursor.take(bits::packed_bytes(n_steps, step_bits)?)?;
+            set.steps = unpack::bytes(isa, packed, n_steps, step_bits)
+                .ok_or_else(|| Error::corrupt("bits after the last step are not zero"))?;
+            set.check_steps()?;
+        }
+        Ok(set)
+    }
+
+    fn row_lengths(&self) -> impl Iterator<Item = usize> {
+        let starts = std::iter::once(&0).chain(&self.row_ends);
+        starts.zip(&self.row_ends).map(|(start, end)| end - start)
+    }
+
+    /// The bits of each row: where they begin in `bitmaps`, and how many they are.
+    fn bitmap_rows(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut at = 0;
+        self.row_lengths().map(move |length| {
+            let start = at;
+            at += length.div_ceil(8);
+            (start, length)
+        })
+    }
+
+    fn check_bitmaps(&self, isa: Isa) -> Result<()> {
+        let mut n_entries = 0;
+        for (row, (start, length)) in self.bitmap_rows().enumerate() {
+            if row.is_multiple_of(self.form.group.into()) {
+                self.check_pointer(row / usize::from(self.form.group), n_entries)?;
+            }
+            let bitmap = &self.bitmaps[start..start + length.div_ceil(8)];
+            let last = bitmap.last().copied().unwrap_or(0);
+            if !length.is_multiple_of(8) && last >> (length % 8) != 0 {
+                return Err(Error::corrupt(format!("bits at and above position {length} of row {row} are not zero")));
+            }
+            n_entries += expand::count_ones(isa, bitmap, length);
+        }
+        self.check_total(n_entries)
+    }
+
+    fn check_steps(&self) -> Result<()> {
+        let mut n_entries = 0;
+        for group in 0..self.step_pointers.len() {
+            self.check_pointer(group, n_entries)?;
+            let steps = self.steps_of(group);
+            if steps.last() == Some(&0) {
+                return Err(Error::corrupt(format!("the last step of group {group} is an escape")));
+            }
+            n_entries += steps.iter().filter(|&&step| step > 0).count();
+        }
+        self.check_total(n_entries)
+    }
+
+    fn check_pointer(&self, group: usize, n_entries: usize) -> Result<()> {
+        match self.entry_pointers[group] {
+            pointer if pointer == n_entries => Ok(()),
+            pointer => Err(Error::corrupt(format!(
+                "the entry pointer of group {group} is {pointer}, expected {n_entries}"
+            ))),
+        }
+    }
+
+    fn check_total(&self, n_entries: usize) -> Result<()> {
+        match self.n_entries == n_entries {
+            true => Ok(()),
+            false => Err(Error::corrupt(format!("{n_entries} entries, expected {}", self.n_entries))),
+        }
+    }
+
+    fn steps_of(&self, group: usize) -> &[u8] {
+        let end = self.step_pointers.get(group + 1).copied().unwrap_or(self.steps.len());
+        &self.steps[self.step_pointers[group]..end]
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.n_entries
+    }
+
+    /// The elements of a group of rows.
+    fn group_elements(&self, group: usize) -> std::ops::Range<usize> {
+        let rows = usize::from(self.form.group);
+        let start = (group * rows).checked_sub(1).map_or(0, |before| self.row_ends[before]);
+        let last = ((group + 1) * rows).min(self.row_ends.len()) - 1;
+        start..self.row_ends[last]
+    }
+
+    /// Writes all elements: `values` are those of the entries, then whatever.
+    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+        let mut values = values;
+        if self.form.step_bits == 0 {
+            let isa = target.isa();
+            let mut row_start = 0;
+            for (at, length) in self.bitmap_rows() {
+                let bitmap = &self.bitmaps[at..];
+                target.pieces(row_start..row_start + length, |start, out| {
+                    let bitmap = &bitmap[(start - row_start) / 8..];
+                    values = &values[expand::expand(isa, bitmap, background, values, out)..];
+                });
+                row_start += length;
+            }
+            return Ok(());
+        }
+        for group in 0..self.step_pointers.len() {
+            let mut chain = Chain::new(self.steps_of(group), self.form.escape());
+            target.pieces(self.group_elements(group), |_, out| {
+                out.fill(background);
+                scatter(&mut chain, &mut values, out);
+            });
+            if !chain.is_done() {
+                return Err(Error::corrupt(format!("the steps of group {group} lead out of its rows")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The positions of the entries, ascending.
+    pub(crate) fn positions(&self) -> Result<Vec<u32>> {
+        let mut positions = Vec::with_capacity(self.n_entries);
+        if self.form.step_bits == 0 {
+            let mut row_start = 0;
+            for (at, length) in self.bitmap_rows() {
+                let set = |i: &usize| self.bitmaps[at + i / 8] >> (i % 8) & 1 == 1;
+                positions.extend((0..length).filter(set).map(|i| (row_start + i) as u32));
+                row_start += length;
+            }
+            return Ok(positions);
+        }
+        for group in 0..self.step_pointers.len() {
+            let elements = self.group_elements(group);
+            let mut chain = Chain::new(self.steps_of(group), self.form.escape());
+            chain.walk(elements.len(), |position| {
+                positions.push((elements.start + position) as u32);
+                true
+            });
+            if !chain.is_done() {
+                return Err(Error::corrupt(format!("the steps of group {group} lead out of its rows")));
+            }
+        }
+        Ok(positions)
+    }
+}
+
+/// Pointers that ascend from 0 to at most `end`.
+fn read_pointers(cursor: &mut Cursor<'_>, n: usize, end: usize) -> Result<Vec<usize>> {
+    let bytes = cursor.take(2 * n)?;
+    let pointers: Vec<usize> = bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pointer| usize::from(u16::from_le_bytes(*pointer)))
+        .collect();
+    if pointers[0] != 0 || !pointers.is_sorted() || pointers.last().is_some_and(|&last| last > end) {
+        return Err(Error::corrupt(format!("the pointers of {n} groups do not ascend from 0 to {end}")));
+    }
+    Ok(pointers)
+}

@@ -1,0 +1,41 @@
+//! A stream in Huffman coding that brings its code along (spec §10.3.3).
+
+use super::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::kernels::huffman::Streams;
+use crate::stream::bits::{BitReader, BitWriter};
+
+/// Codes `symbols`; `None` if there are none.
+pub(crate) fn write(symbols: &[u8]) -> Option<Vec<u8>> {
+    let last = usize::from(*symbols.iter().max()?);
+    let mut histogram = vec![0; last + 1];
+    symbols.iter().for_each(|&s| histogram[usize::from(s)] += 1);
+    let code = PrefixCode::of_histogram(&histogram)?;
+    let mut bits = BitWriter::default();
+    bits.put(last as u32, 8);
+    code.write(&mut bits, SymbolOrder::Number);
+    let words = code.words();
+    for &symbol in symbols {
+        let symbol = usize::from(symbol);
+        bits.put(words[symbol].into(), code.lengths()[symbol].into());
+    }
+    Some(bits.finish())
+}
+
+/// Reads `count` symbols.
+pub(crate) fn read(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<u8>> {
+    let mut bits = BitReader::new(cursor.rest());
+    let n = bits.take(8)? as usize + 1;
+    debug_assert!(n <= MAX_SYMBOLS);
+    let code = PrefixCode::read(&mut bits, n, SymbolOrder::Number)?;
+    let mut symbols = vec![0; count];
+    let start = bits.position();
+    let mut stream = Streams::at_bit(cursor.rest(), start);
+    stream.decode(Isa::Plain, &code.decode_table(), &mut symbols);
+    bits.skip(stream.bits_taken(0, start / 8) - start % 8)
+        .ok_or_else(|| Error::corrupt(format!("the code words of {count} symbols pass the end")))?;
+    cursor.take(bits.finish()?)?;
+    Ok(symbols)
+}

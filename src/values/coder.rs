@@ -1,0 +1,318 @@
+//! Coded values: symbols with prefix codes, and low bits as they are (spec §8.2.2, §9.2.1).
+
+use super::bins::Bins;
+use super::codebook::Codebook;
+use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::error::{Error, Result, Within};
+use crate::kernels::expand::SLACK_BYTES;
+use crate::kernels::huffman::DecodeTable;
+use crate::kernels::window::Window;
+use crate::kernels::{Isa, lookup, window};
+use crate::stream::bits::{BitReader, BitWriter, packed_bytes};
+use crate::stream::huffman::{Bundle, BundleWriter, PrefixCode, SymbolOrder};
+use crate::word::Word;
+
+/// Most value tables: one for each row class.
+pub(crate) const MAX_VALUE_TABLES: usize = 16;
+
+/// How values become symbols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ValueMap {
+    /// Patterns in 256 cells of equal size; those outside are patches.
+    Window {
+        window: Window,
+        n_symbols: usize,
+    },
+    Bins(Bins),
+    /// Indices of the codebook, which has so many patterns.
+    Codes { n_symbols: usize },
+}
+
+impl ValueMap {
+    /// Symbols of the alphabet.
+    pub(crate) fn n_symbols(&self) -> usize {
+        match self {
+            Self::Window { n_symbols, .. } | Self::Codes { n_symbols } => *n_symbols,
+            Self::Bins(bins) => bins.as_slice().len(),
+        }
+    }
+
+    /// The symbol of a pattern, and its low bits with their number; `None` if the map has none.
+    #[inline]
+    pub(crate) fn symbol<W: Word>(&self, pattern: W, codebook: Option<&Codebook<W>>) -> Option<(u8, u64, u32)> {
+        match self {
+            Self::Window { window, n_symbols } => {
+                let (high, low) = window_cell(*window, pattern);
+                (high < *n_symbols as u64).then_some((high as u8, low, window.low_bits))
+            }
+            Self::Bins(bins) => {
+                let pattern = pattern.to_bits();
+                let symbol = bins.symbol(pattern)?;
+                let low_bits = bins.as_slice()[usize::from(symbol)].low_bits;
+                Some((symbol, pattern & ((1 << low_bits) - 1), low_bits))
+            }
+            Self::Codes { .. } => codebook?.code(pattern).map(|code| (code, 0, 0)),
+        }
+    }
+}
+
+/// How far above the base of the window the pattern's cell is, modulo all cells; and its low bits.
+#[inline]
+pub(crate) fn window_cell<W: Word>(window: Window, pattern: W) -> (u64, u64) {
+    let rotated = pattern.rotate_left(window.rotation).to_bits();
+    let high_bits = 8 * W::WIDTH as u32 - window.low_bits;
+    let high = (rotated >> window.low_bits).wrapping_sub(window.base) & (u64::MAX >> (64 - high_bits));
+    (high, rotated & ((1 << window.low_bits) - 1))
+}
+
+/// How the values of a payload are coded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ValueCoder {
+    pub(crate) map: ValueMap,
+    /// The code of each value table.
+    pub(crate) codes: Vec<PrefixCode>,
+}
+
+impl ValueCoder {
+    /// Appends everything but the bins and the codes (spec §8.2.2).
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.push((self.codes.len() - 1) as u8);
+        match &self.map {
+            ValueMap::Window { window, n_symbols } => {
+                out.extend([0, window.rotation as u8, window.low_bits as u8]);
+                put_varint(out, window.base);
+                out.push((n_symbols - 1) as u8);
+            }
+            ValueMap::Bins(_) => out.push(1),
+            ValueMap::Codes { .. } => out.push(2),
+        }
+    }
+
+    /// Appends the bins.
+    pub(crate) fn write_bins(&self, bits: &mut BitWriter, width: usize) {
+        if let ValueMap::Bins(bins) = &self.map {
+            bins.write(bits, 8 * width as u32);
+        }
+    }
+
+    /// Appends the codes.
+    pub(crate) fn write_codes(&self, bits: &mut BitWriter) {
+        self.codes
+            .iter()
+            .for_each(|code| code.write(bits, SymbolOrder::Number));
+    }
+
+    /// Decode tables of its codes.
+    pub(crate) fn decode_tables(&self) -> Vec<DecodeTable> {
+        self.codes.iter().map(PrefixCode::decode_table).collect()
+    }
+}
+
+/// A value coder whose bins and codes are still to be read.
+pub(crate) struct ValueCoderHead {
+    n_tables: usize,
+    /// `None` for bins.
+    map: Option<ValueMap>,
+}
+
+impl ValueCoderHead {
+    /// Reads everything but the bins and the codes.
+    pub(crate) fn read<W: Word>(cursor: &mut Cursor<'_>, codebook: Option<&Codebook<W>>) -> Result<Self> {
+        if W::WIDTH > 8 {
+            return Err(Error::corrupt(format!("a value coder for elements of {} bytes", W::WIDTH)));
+        }
+        let n_tables = usize::from(cursor.u8()?) + 1;
+        if n_tables > MAX_VALUE_TABLES {
+            return Err(Error::corrupt(format!("{n_tables} value tables, expected at most {MAX_VALUE_TABLES}")));
+        }
+        let pattern_bits = 8 * W::WIDTH as u32;
+        let map = match cursor.u8()? {
+            0 => {
+                let (rotation, low_bits) = (u32::from(cursor.u8()?), u32::from(cursor.u8()?));
+                let base = cursor.varint()?;
+                if rotation >= pattern_bits || low_bits > pattern_bits - 8 || base > u64::MAX >> (64 - pattern_bits + low_bits) {
+                    return Err(Error::corrupt(format!(
+                        "a window at {base} with {low_bits} low bits and a rotation by {rotation} of {pattern_bits}-bit patterns"
+                    )));
+                }
+                Some(ValueMap::Window {
+                    window: Window { rotation, low_bits, base },
+                    n_symbols: usize::from(cursor.u8()?) + 1,
+                })
+            }
+            1 => None,
+            2 => Some(ValueMap::Codes {
+                n_symbols: codebook
+                    .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?
+                    .len(),
+            }),
+            id => return Err(Error::unsupported(format!("value coder {id}"))),
+        };
+        Ok(Self { n_tables, map })
+    }
+
+    /// Number of value tables.
+    pub(crate) fn n_tables(&self) -> usize {
+        self.n_tables
+    }
+
+    /// Reads the bins, if they are to be read.
+    pub(crate) fn read_bins(&mut self, bits: &mut BitReader<'_>, width: usize) -> Result<()> {
+        if self.map.is_none() {
+            self.map = Some(ValueMap::Bins(Bins::read(bits, 8 * width as u32)?));
+        }
+        Ok(())
+    }
+
+    /// Reads the codes, after the bins.
+    pub(crate) fn read_codes(self, bits: &mut BitReader<'_>) -> Result<ValueCoder> {
+        let map = self.map.ok_or_else(|| Error::corrupt("a value coder without bins"))?;
+        let n = map.n_symbols();
+        let codes = (0..self.n_tables)
+            .map(|_| PrefixCode::read(bits, n, SymbolOrder::Number))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(ValueCoder { map, codes })
+    }
+}
+
+/// Appends `values`, of which the first `runs[0]` have value table 0, the next `runs[1]` table 1, and
+/// so on. All have a symbol with a code word, but for those outside of a window.
+pub(crate) fn write<W: Word>(
+    out: &mut Vec<u8>,
+    coder: &ValueCoder,
+    codebook: Option<&Codebook<W>>,
+    values: &[W],
+    runs: &[usize],
+) -> Result<()> {
+    let mut symbols = Vec::with_capacity(values.len());
+    let mut low = BitWriter::default();
+    let mut patches = Vec::new();
+    let mut start = 0;
+    for (&n, code) in runs.iter().zip(&coder.codes) {
+        for (i, &value) in (start..).zip(&values[start..start + n]) {
+            let (symbol, bits, n_bits) = match coder.map.symbol(value, codebook) {
+                Some(coded) => coded,
+                None => {
+                    let ValueMap::Window { window, .. } = coder.map else {
+                        return Err(Error::invalid(format!("pattern {value:?} has no symbol")));
+                    };
+                    patches.push((i, value));
+                    (cheapest(code), 0, window.low_bits)
+                }
+            };
+            symbols.push(symbol);
+            low.put_wide(bits, n_bits);
+        }
+        start += n;
+    }
+    let mut bundle = BundleWriter::new(symbols.len());
+    let mut rest = symbols.into_iter();
+    for (&n, code) in runs.iter().zip(&coder.codes) {
+        bundle.run(code, rest.by_ref().take(n));
+    }
+    bundle.finish(out);
+    let low = low.finish();
+    match coder.map {
+        ValueMap::Window { .. } => {
+            out.extend(low);
+            put_varint(out, patches.len() as u64);
+            let mut after = 0;
+            for (i, value) in patches {
+                put_varint(out, (i - after) as u64);
+                out.extend_from_slice(&super::to_le_bytes(&[value]));
+                after = i + 1;
+            }
+        }
+        ValueMap::Bins(_) => {
+            put_varint(out, low.len() as u64);
+            out.extend(low);
+        }
+        ValueMap::Codes { .. } => {}
+    }
+    Ok(())
+}
+
+/// The symbol with the shortest code word.
+fn cheapest(code: &PrefixCode) -> u8 {
+    let by_length = (0u8..=255).zip(code.lengths());
+    by_length.min_by_key(|(_, length)| **length).map_or(0, |(symbol, _)| symbol)
+}
+
+/// Reads the values of runs (see [`write`]), as they are in memory, and after them some that are not
+/// used: so many that a vector may be loaded from wherever a value is.
+pub(crate) fn read<W: Word>(
+    cursor: &mut Cursor<'_>,
+    isa: Isa,
+    coder: &ValueCoder,
+    tables: &[DecodeTable],
+    codebook: Option<&Codebook<W>>,
+    runs: &[usize],
+) -> Result<Vec<W>> {
+    let n: usize = runs.iter().sum();
+    let mut symbols = vec![0; n];
+    let mut bundle = Bundle::read(cursor)?;
+    let mut rest = &mut symbols[..];
+    for (&n, table) in runs.iter().zip(tables) {
+        let (run, after) = rest.split_at_mut(n);
+        bundle.run(isa, table, run);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Err(Error::corrupt(format!("{} entries without a value table", rest.len())));
+    }
+    bundle.finish().within(|| "symbols".into())?;
+    let mut values = vec![W::default(); n + SLACK_BYTES / W::WIDTH];
+    let out = &mut values[..n];
+    match &coder.map {
+        ValueMap::Window { window, .. } => {
+            let bits = n * window.low_bits as usize;
+            // A wide load may touch what comes after the low bits.
+            let raw = cursor.rest();
+            let low = cursor.take(packed_bytes(n, window.low_bits)?)?;
+            if !bits.is_multiple_of(8) && low[low.len() - 1] >> (bits % 8) != 0 {
+                return Err(Error::corrupt("bits after the last low bits are not zero"));
+            }
+            window::join(isa, *window, &symbols, raw, out);
+            patch(cursor, out)?;
+        }
+        ValueMap::Bins(bins) => {
+            let n_bytes = to_usize(cursor.varint()?)?;
+            let raw = cursor.rest();
+            let low = cursor.take(n_bytes)?;
+            let bits = lookup::bins(isa, bins.as_slice(), &symbols, raw, out);
+            if bits.div_ceil(8) != n_bytes {
+                return Err(Error::corrupt(format!("{n_bytes} bytes of low bits, expected {bits} bits")));
+            }
+            if !bits.is_multiple_of(8) && low[n_bytes - 1] >> (bits % 8) != 0 {
+                return Err(Error::corrupt("bits after the last low bits are not zero"));
+            }
+        }
+        ValueMap::Codes { .. } => {
+            codebook
+                .and_then(|book| lookup::codes(&symbols, book.patterns(), out))
+                .ok_or_else(|| Error::corrupt("a code past the end of the codebook"))?;
+        }
+    }
+    if cfg!(target_endian = "big") {
+        values.iter_mut().for_each(|value| *value = value.to_le());
+    }
+    Ok(values)
+}
+
+/// Reads the patches and puts them in.
+fn patch<W: Word>(cursor: &mut Cursor<'_>, values: &mut [W]) -> Result<()> {
+    let n = to_usize(cursor.varint()?)?;
+    if n > values.len() {
+        return Err(Error::corrupt(format!("{n} patches of {} values", values.len())));
+    }
+    let mut next = 0;
+    for _ in 0..n {
+        let at = to_usize(cursor.varint()?)?.saturating_add(next);
+        let pattern = W::from_le(cursor.take(W::WIDTH)?);
+        *values
+            .get_mut(at)
+            .ok_or_else(|| Error::corrupt(format!("a patch of value {at}, after the last one")))? = pattern;
+        next = at + 1;
+    }
+    Ok(())
+}
