@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::limits::Limits;
 use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
-use crate::payload::{PayloadMeta, PayloadSpec, Record, encode};
+use crate::payload::{EncodeOptions, PayloadMeta, PayloadSpec, Record, encode};
 use crate::sparse::Store;
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
@@ -563,7 +563,7 @@ pub fn roundtrip(bytes: &[u8]) {
 
 fn encode_to_vec(spec: PayloadSpec, elements: &[u8]) -> (Vec<u8>, PayloadMeta) {
     let mut record = Vec::new();
-    let encoded = encode(spec, elements, &mut |piece| {
+    let encoded = encode(spec, EncodeOptions::default(), elements, &mut |piece| {
         record.extend_from_slice(piece);
         Ok(())
     });

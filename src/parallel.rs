@@ -21,6 +21,18 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Se
     items.iter().map(f).collect()
 }
 
+/// As [`map`], for work on an item that is too little for a thread to be asked.
+pub(crate) fn map_chunks<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    const CHUNK: usize = 256;
+    #[cfg(feature = "parallel")]
+    if items.len() > CHUNK && n_threads() > 1 {
+        use rayon::prelude::*;
+        return items.par_iter().with_min_len(CHUNK).map(f).collect();
+    }
+    let _ = CHUNK;
+    items.iter().map(f).collect()
+}
+
 /// Does `f` to every item; the first error, in the order of the items, wins.
 pub(crate) fn try_for_each<T: Send>(
     items: Vec<T>,

@@ -5,11 +5,15 @@
 //! come as a short list, nearest first, and the encoder keeps the one that is really smallest.
 //! All arithmetic is on integers, so that the same plan is made on every machine.
 
-mod entropy;
+pub(crate) mod bins;
+pub(crate) mod cost;
+pub(crate) mod rows;
+pub(crate) mod window;
 
+use crate::sparse::rows::{MAX_STEP_BITS, RowForm};
 use crate::sparse::{Form, GapStats, PositionPlan};
 use crate::values::ValuePlan;
-use entropy::entropy_bytes;
+use cost::entropy_bytes;
 
 /// Bytes of a stream's own head and tables, when it is compressed.
 const CODED_OVERHEAD: u64 = 40;
@@ -46,6 +50,37 @@ pub(crate) fn positions(
         }
     }
     nearest(costs)
+}
+
+/// Rows that can share a pointer.
+const ROW_GROUPS: [u16; 6] = [1, 2, 4, 8, 16, 32];
+
+/// How much pointers to more rows may cost: 1 / 256 of the block.
+const POINTER_SHARE: u64 = 256;
+
+/// How to keep entries of `width` bytes in rows: the narrowest steps or bitmaps, with pointers to as
+/// many rows as cost little. `cost` is in bytes, for `None` of a form that can't be.
+pub(crate) fn row_form(width: usize, cost: impl Fn(RowForm) -> Option<u64>) -> RowForm {
+    let best_bits = |group| {
+        (0..=MAX_STEP_BITS)
+            .filter_map(|step_bits| {
+                let form = RowForm { step_bits, group };
+                cost(form).map(|cost| (cost, form))
+            })
+            .min_by_key(|(cost, form)| (*cost, form.step_bits))
+    };
+    let forms: Vec<(u64, RowForm)> = ROW_GROUPS.into_iter().filter_map(best_bits).collect();
+    let least = forms.iter().map(|(cost, _)| *cost).min().unwrap_or(0);
+    // What values add is the same for all; a step of a byte for each is a fair guess of their number.
+    let limit = least + least * (width as u64 + 1) / POINTER_SHARE;
+    let cheap = forms.into_iter().find(|(cost, _)| *cost <= limit);
+    cheap.map_or(
+        RowForm {
+            step_bits: 0,
+            group: 1,
+        },
+        |(_, form)| form,
+    )
 }
 
 /// What the chooser has to know of the values of a block.

@@ -6,7 +6,7 @@ use super::index::{SectionKind, Source};
 use super::manifest::Manifest;
 use super::name::check_name;
 use crate::error::{Error, Result};
-use crate::payload::{self, EncodeStats, PayloadSpec};
+use crate::payload::{self, EncodeOptions, EncodeStats, PayloadSpec};
 use crate::stream::zstd;
 use crate::tensor::DType;
 use prost::Message;
@@ -102,6 +102,7 @@ impl<W: Write> Writer<W> {
     pub(crate) fn payload(
         &mut self,
         spec: PayloadSpec,
+        options: EncodeOptions,
         bytes: &[u8],
     ) -> Result<(usize, EncodeStats)> {
         let shared = bytes.len() < SMALL_PAYLOAD_BYTES
@@ -114,7 +115,7 @@ impl<W: Write> Writer<W> {
         if !shared {
             self.begin_section(SectionKind::Payloads);
         }
-        let (meta, stats) = payload::encode(spec, bytes, &mut |piece| self.put(piece))?;
+        let (meta, stats) = payload::encode(spec, options, bytes, &mut |piece| self.put(piece))?;
         if let (Some(n_bytes), Some(n_payloads)) = (
             self.manifest.section_bytes.last_mut(),
             self.manifest.section_payloads.last_mut(),

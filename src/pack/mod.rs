@@ -10,6 +10,8 @@ use crate::mapped::Mapped;
 use crate::model::{self, Input, InputFile, ModelKind, ModelTensor};
 use crate::output;
 use crate::parallel;
+use crate::payload::EncodeOptions;
+use crate::profile::{Effort, Profile};
 use crate::progress::{Meter, Phase, Progress};
 use packer::Packer;
 use sha2::{Digest, Sha256};
@@ -26,6 +28,10 @@ pub struct PackOptions {
     /// signs of its zeros, and in the checksums that its files keep of them; the hashes of both are
     /// kept. Holds the model in memory.
     pub canonical_zeros: bool,
+    /// What the file is for.
+    pub profile: Profile,
+    /// How long packing may take.
+    pub effort: Effort,
     /// Threads to use; 0 is one for each processor. The bytes written don't depend on it.
     pub threads: usize,
     /// Overwrite the output.
@@ -38,6 +44,13 @@ pub struct PackOptions {
 }
 
 impl PackOptions {
+    fn encoding(&self) -> EncodeOptions {
+        EncodeOptions {
+            profile: self.profile,
+            effort: self.effort,
+        }
+    }
+
     fn encodes(&self, tensor: &ModelTensor) -> bool {
         self.select.as_ref().is_none_or(|Select(f)| f(tensor))
     }

@@ -168,7 +168,7 @@ impl<'a, W: Write> Packer<'a, W> {
         {
             return Ok(same.payload);
         }
-        let (payload, stats) = self.writer.payload(spec, bytes)?;
+        let (payload, stats) = self.writer.payload(spec, self.options.encoding(), bytes)?;
         self.stats.negative_zeros += stats.negative_zeros;
         self.stats.negative_zero_bytes += stats.negative_zero_bytes;
         known.push(Known {

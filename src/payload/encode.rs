@@ -1,36 +1,31 @@
 //! Encoding a payload: tables, blocks and directory (spec §8, §9).
 
-use super::cut::Cutter;
+use super::block::{BlockEncoder, EncodedBlock};
+use super::entries::Entries;
 use super::record::Directory;
-use super::scan::scan;
+use super::survey::{Survey, survey};
 use super::tables::Tables;
-use super::{Elements, PayloadMeta};
-use crate::choose::{self, ValueStats};
-use crate::cursor::put_crc;
+use super::train::{Counts, Learned};
+use super::{Elements, EncodeOptions, PayloadMeta, PayloadSpec};
 use crate::error::{Error, Result};
 use crate::parallel;
-use crate::sparse::{self, GapStats, PositionPlan, Rows};
-use crate::values::{self, ValuePlan, ValueTables};
+use crate::profile::{Effort, Profile};
+use crate::values::Codebook;
 use crate::word::{Word, with_word};
-use std::collections::HashSet;
 use std::ops::Range;
 
-/// Above this density a block is also tried with all its elements as entries: 5 / 8.
-const DENSE_TRIAL: (usize, usize) = (5, 8);
+/// Entries after which a block ends with its row: 16 Ki to 64 Ki are flat in size and speed.
+const TARGET_ENTRIES: u64 = 1 << 16;
 
-/// Entries that are looked at to see whether patterns repeat.
-const REPEAT_SAMPLE: usize = 4096;
+/// As many as a pointer counts.
+const TARGET_ENTRIES_DIRECT: u64 = u16::MAX as u64;
 
-/// What a payload is, as far as encoding it goes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PayloadSpec {
-    /// Bytes of an element.
-    pub(crate) width: usize,
-    /// Elements of a row; divides their number.
-    pub(crate) columns: u64,
-    /// The top bit is a sign: −0.0 is worth a set of its own, and a rotation helps.
-    pub(crate) float: bool,
-}
+/// Blocks that classes are learned from.
+const SAMPLE_BLOCKS: usize = 4;
+
+/// Records of at most this many bytes are also made without classes and codes, which then may not be
+/// worth their tables.
+const SMALL_RECORD_BYTES: usize = 1 << 12;
 
 /// What encoding a payload came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,14 +41,16 @@ pub(crate) struct EncodeStats {
 /// A few blocks are in memory at a time.
 pub(crate) fn encode(
     spec: PayloadSpec,
+    options: EncodeOptions,
     bytes: &[u8],
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<(PayloadMeta, EncodeStats)> {
-    with_word!(spec.width, W => encode_words::<W>(spec, bytes, sink))
+    with_word!(spec.width, W => encode_words::<W>(spec, options, bytes, sink))
 }
 
 fn encode_words<W: Word>(
     spec: PayloadSpec,
+    options: EncodeOptions,
     bytes: &[u8],
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<(PayloadMeta, EncodeStats)> {
@@ -65,37 +62,38 @@ fn encode_words<W: Word>(
             spec.columns
         )));
     }
-    let encoder = BlockEncoder {
-        spec,
-        tables: scan(elements, spec.float),
+    let target = match options.profile {
+        Profile::Direct => TARGET_ENTRIES_DIRECT,
+        Profile::Balanced | Profile::Small => TARGET_ENTRIES,
     };
+    let survey = survey(elements, spec.float, spec.columns, target);
+    let (encoder, first) = encoder(spec, options, elements, &survey)?;
     let table_bytes = encoder.tables.to_bytes()?;
     sink(&table_bytes)?;
-
-    let mut cutter = Cutter::new(
-        elements,
-        encoder.tables.background,
-        spec.float,
-        spec.columns,
-    );
     let mut directory = Directory::default();
-    let mut stats = EncodeStats::default();
-    loop {
-        let batch: Vec<Range<usize>> = cutter.by_ref().take(2 * parallel::n_threads()).collect();
-        if batch.is_empty() {
-            break;
+    let mut stats = EncodeStats {
+        negative_zeros: match survey.background.pattern == W::default() {
+            true => survey.n_alternates,
+            false => 0,
+        },
+        negative_zero_bytes: 0,
+    };
+    let mut put = |range: &Range<usize>, block: &EncodedBlock| {
+        sink(&block.bytes)?;
+        directory.push(range.end as u64, block.bytes.len() as u64);
+        if stats.negative_zeros > 0 {
+            stats.negative_zero_bytes += block.alternate_bytes;
         }
-        let blocks = parallel::map(&batch, |range| {
-            encoder.encode(elements.slice(range.clone()), range.start as u64)
-        });
+        Ok::<_, Error>(())
+    };
+    if let Some(block) = &first {
+        put(&survey.blocks[0], block)?;
+    }
+    let rest = &survey.blocks[usize::from(first.is_some())..];
+    for batch in rest.chunks(2 * parallel::n_threads()) {
+        let blocks = parallel::map(batch, |range| encoder.encode(&entries(elements, range, &survey)));
         for (range, block) in batch.iter().zip(blocks) {
-            let block = block?;
-            sink(&block.bytes)?;
-            directory.push(range.end as u64, block.bytes.len() as u64);
-            if encoder.tables.background == W::default() {
-                stats.negative_zeros += block.n_alternates;
-                stats.negative_zero_bytes += block.alternate_bytes;
-            }
+            put(range, &block?)?;
         }
     }
     let directory_bytes = directory.to_bytes();
@@ -113,175 +111,112 @@ fn encode_words<W: Word>(
     Ok((meta, stats))
 }
 
-struct EncodedBlock {
-    bytes: Vec<u8>,
-    n_alternates: u64,
-    alternate_bytes: u64,
+fn entries<W: Word>(elements: Elements<'_, W>, range: &Range<usize>, survey: &Survey<W>) -> Entries<W> {
+    Entries::of(elements.slice(range.clone()), range.start as u64, survey.background)
 }
 
-struct BlockEncoder<W> {
+/// What the payload is encoded with; and its block, if it has only one.
+fn encoder<W: Word>(
     spec: PayloadSpec,
-    tables: Tables<W>,
-}
-
-impl<W: Word> BlockEncoder<W> {
-    /// Encodes one block in the way that makes it smallest.
-    fn encode(&self, elements: Elements<'_, W>, first_element: u64) -> Result<EncodedBlock> {
-        let n = u32::try_from(elements.len()).map_err(|_| Error::invalid("block too large"))?;
-        let rows = Rows {
-            columns: self.spec.columns,
-            first_element,
-        };
-        let split = Split::of(elements, self.tables.background, self.spec.float);
-
-        let mut bytes = Vec::new();
-        write_positions(&mut bytes, &split.entries, n, Some(rows))?;
-        let before_alternates = bytes.len();
-        write_positions(
-            &mut bytes,
-            &split.alternates,
-            n - split.entries.len() as u32,
-            None,
-        )?;
-        let alternate_bytes = (bytes.len() - before_alternates) as u64;
-        self.write_values(&mut bytes, &split.patterns, true)?;
-        let mut n_alternates = split.alternates.len() as u64;
-        let mut alternate_bytes = if n_alternates > 0 { alternate_bytes } else { 0 };
-
-        let (numerator, denominator) = DENSE_TRIAL;
-        let is_dense = split.entries.len() * denominator > elements.len() * numerator;
-        if split.entries.len() < elements.len() && (is_dense || W::WIDTH == 1) {
-            let all: Vec<W> = elements.iter().collect();
-            let mut dense = Vec::new();
-            sparse::write(&mut dense, PositionPlan::All, &[], n, None)?;
-            sparse::write(&mut dense, PositionPlan::None, &[], 0, None)?;
-            self.write_values(&mut dense, &all, false)?;
-            if dense.len() < bytes.len() {
-                bytes = dense;
-                (n_alternates, alternate_bytes) = (0, 0);
-            }
-        }
-        put_crc(&mut bytes, 0);
-        Ok(EncodedBlock {
-            bytes,
-            n_alternates,
-            alternate_bytes,
-        })
-    }
-
-    /// Appends `entries` in the smallest way; codes only if `coded` (all of them in the codebook).
-    fn write_values(&self, out: &mut Vec<u8>, entries: &[W], coded: bool) -> Result<()> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let tables = ValueTables {
-            codebook: self.tables.codebook.as_ref().filter(|_| coded),
-            coder: None,
-        };
-        let rotation = u8::from(self.spec.float);
-        let stats = ValueStats {
-            count: entries.len() as u64,
-            width: W::WIDTH as u64,
-            rotation,
-            code_bits: tables.codebook.map(values::Codebook::code_bits),
-            planes: values::split_planes(entries, rotation)
-                .iter()
-                .map(|plane| histogram(plane))
-                .collect(),
-            repetitive: is_repetitive(entries),
-        };
-        keep_smallest(out, choose::values(&stats), |out, plan: ValuePlan| {
-            values::write(out, plan, entries, &[entries.len()], &tables)
-        })
-    }
-}
-
-/// Appends the set of `members` in the smallest way.
-fn write_positions(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Option<Rows>) -> Result<()> {
-    let count = members.len() as u32;
-    let plans = if count == 0 {
-        vec![PositionPlan::None]
-    } else if count == n {
-        vec![PositionPlan::All]
-    } else {
-        let one_chain = GapStats::new(members, n, None);
-        let by_rows = rows.map(|rows| GapStats::new(members, n, Some(rows)));
-        choose::positions(
-            n,
-            count,
-            &one_chain,
-            by_rows.as_ref(),
-            &sparse::bitmap_histogram(members, n),
-        )
+    options: EncodeOptions,
+    elements: Elements<'_, W>,
+    survey: &Survey<W>,
+) -> Result<(BlockEncoder<W>, Option<EncodedBlock>)> {
+    let plain_tables = Tables {
+        codebook: survey.codebook.clone(),
+        padded: options.profile == Profile::Direct,
+        ..Tables::of_background(survey.background.pattern)
     };
-    keep_smallest(out, plans, |out, plan| {
-        sparse::write(out, plan, members, n, rows)
-    })
-}
-
-/// Appends what the plan with the shortest result gives; the first of several.
-fn keep_smallest<P>(
-    out: &mut Vec<u8>,
-    plans: Vec<P>,
-    mut write: impl FnMut(&mut Vec<u8>, P) -> Result<()>,
-) -> Result<()> {
-    let mut best: Option<Vec<u8>> = None;
-    for plan in plans {
-        let mut bytes = Vec::new();
-        write(&mut bytes, plan)?;
-        if best.as_ref().is_none_or(|b| bytes.len() < b.len()) {
-            best = Some(bytes);
+    if options.profile == Profile::Direct {
+        return Ok((BlockEncoder::new(spec, options, plain_tables, None), None));
+    }
+    let sample: Vec<Entries<W>> = sample_blocks(survey.blocks.len(), options.effort)
+        .map(|block| entries(elements, &survey.blocks[block], survey))
+        .collect();
+    let n_sampled: usize = sample.iter().map(|block| block.members.len()).sum();
+    let codebook = survey.codebook.as_ref();
+    let share = (n_sampled as u64, survey.n_entries);
+    let learned = Learned::from_sample(spec, options, &sample, codebook, share);
+    let coded = match learned {
+        None => None,
+        Some(learned) => {
+            // A codebook that codes refer to, but no other: values that are not coded may want it.
+            let smooth = options.effort == Effort::Fast && n_sampled as u64 != survey.n_entries;
+            let counts = match smooth || sample.len() == survey.blocks.len() {
+                true => count(&learned, sample.len(), |i| &sample[i], codebook),
+                false => count_all(&learned, elements, survey, codebook),
+            };
+            let (classes, coder, learned) = learned.finish(&counts, smooth);
+            let tables = Tables {
+                classes,
+                coder,
+                ..plain_tables.clone()
+            };
+            Some(BlockEncoder::new(spec, options, tables, Some(learned)))
+        }
+    };
+    let plain = BlockEncoder::new(spec, options, plain_tables, None);
+    let Some(mut coded) = coded else {
+        return Ok((plain, None));
+    };
+    let n_blocks = survey.blocks.len();
+    let block = coded.encode(&sample[0])?;
+    let share_of_tables = |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
+    let coded_bytes = share_of_tables(&coded.tables)? + block.bytes.len();
+    // Without codes a block may be smaller where they hardly pay: if it is tiny, or noise, or if
+    // something repeats in it.
+    let repeats = coded.look_for_repeats(&sample[0])?;
+    let is_noise = 16 * coded_bytes > 15 * W::WIDTH * sample[0].n as usize;
+    let mut first = block;
+    if coded_bytes <= SMALL_RECORD_BYTES || is_noise || repeats {
+        let plain_block = plain.encode(&sample[0])?;
+        if share_of_tables(&plain.tables)? + plain_block.bytes.len() <= coded_bytes {
+            return Ok((plain, (n_blocks == 1).then_some(plain_block)));
+        }
+        if repeats {
+            first = coded.encode(&sample[0])?;
         }
     }
-    out.extend_from_slice(&best.unwrap_or_default());
-    Ok(())
+    Ok((coded, (n_blocks == 1).then_some(first)))
 }
 
-/// The elements of a block, told apart.
-struct Split<W> {
-    /// Positions of the entries.
-    entries: Vec<u32>,
-    /// Their patterns.
-    patterns: Vec<W>,
-    /// Positions of the alternates among the elements that are not entries.
-    alternates: Vec<u32>,
+/// The blocks to learn from, evenly spread.
+fn sample_blocks(n_blocks: usize, effort: Effort) -> impl Iterator<Item = usize> {
+    let n = n_blocks.min(match effort {
+        Effort::Fast => 1,
+        Effort::Thorough => SAMPLE_BLOCKS,
+    });
+    // In the middle of n equal parts.
+    (0..n).map(move |i| (2 * i + 1) * n_blocks / (2 * n))
 }
 
-impl<W: Word> Split<W> {
-    fn of(elements: Elements<'_, W>, background: W, alternates: bool) -> Self {
-        let alternate = background.flip_top();
-        let mut split = Self {
-            entries: Vec::new(),
-            patterns: Vec::new(),
-            alternates: Vec::new(),
-        };
-        let mut n_others = 0;
-        for (position, pattern) in (0u32..).zip(elements.iter()) {
-            if pattern == background {
-                n_others += 1;
-            } else if alternates && pattern == alternate {
-                split.alternates.push(n_others);
-                n_others += 1;
-            } else {
-                split.entries.push(position);
-                split.patterns.push(pattern);
-            }
-        }
-        split
-    }
-}
-
-fn histogram(bytes: &[u8]) -> [u32; 256] {
-    let mut counts = [0; 256];
-    for &byte in bytes {
-        counts[usize::from(byte)] += 1;
-    }
+/// Counts what blocks have that are in memory.
+fn count<'e, W: Word>(
+    learned: &Learned,
+    n_blocks: usize,
+    block: impl Fn(usize) -> &'e Entries<W>,
+    codebook: Option<&Codebook<W>>,
+) -> Counts {
+    let mut counts = learned.no_counts();
+    (0..n_blocks).for_each(|i| learned.count(&mut counts, block(i), codebook, true));
     counts
 }
 
-/// Whether fewer than three quarters of a sample of the patterns are distinct.
-fn is_repetitive<W: Word>(entries: &[W]) -> bool {
-    let sample = &entries[..entries.len().min(REPEAT_SAMPLE)];
-    let distinct: HashSet<W> = sample.iter().copied().collect();
-    distinct.len() * 4 < sample.len() * 3
+/// Counts what all blocks have.
+fn count_all<W: Word>(
+    learned: &Learned,
+    elements: Elements<'_, W>,
+    survey: &Survey<W>,
+    codebook: Option<&Codebook<W>>,
+) -> Counts {
+    let mut all = learned.no_counts();
+    for batch in survey.blocks.chunks(2 * parallel::n_threads()) {
+        let of_blocks = parallel::map(batch, |range| {
+            let mut counts = learned.no_counts();
+            learned.count(&mut counts, &entries(elements, range, survey), codebook, true);
+            counts
+        });
+        of_blocks.iter().for_each(|counts| all.merge(counts));
+    }
+    all
 }

@@ -1,16 +1,18 @@
 //! Payloads: the elements of a tensor, cut into blocks that are decoded one by one (spec §8, §9).
 
-mod cut;
+mod block;
 mod decode;
 mod encode;
+mod entries;
 mod record;
-mod scan;
+mod survey;
 mod tables;
+mod train;
 
-pub(crate) use encode::{EncodeStats, PayloadSpec, encode};
-pub(crate) use record::{PayloadMeta, Record};
-use tables::Tables;
+pub(crate) use encode::{EncodeStats, encode};
+pub(crate) use record::{PayloadMeta, Record, Shared};
 
+use crate::profile::{Effort, Profile};
 use crate::word::Word;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -20,6 +22,24 @@ pub(crate) const MAX_BLOCK_ELEMENTS: u64 = 1 << 22;
 
 /// Most bytes of elements of a block (spec §8.3).
 pub(crate) const MAX_BLOCK_BYTES: u64 = 1 << 24;
+
+/// What a payload is, as far as encoding it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PayloadSpec {
+    /// Bytes of an element.
+    pub(crate) width: usize,
+    /// Elements of a row; divides their number.
+    pub(crate) columns: u64,
+    /// The top bit is a sign: −0.0 may be worth a set of its own, and a rotation helps.
+    pub(crate) float: bool,
+}
+
+/// How payloads are encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EncodeOptions {
+    pub(crate) profile: Profile,
+    pub(crate) effort: Effort,
+}
 
 /// Little-endian elements as patterns.
 #[derive(Clone, Copy)]
@@ -42,6 +62,14 @@ impl<'a, W: Word> Elements<'a, W> {
 
     fn slice(&self, range: Range<usize>) -> Self {
         Self::new(&self.bytes[range.start * W::WIDTH..range.end * W::WIDTH])
+    }
+
+    /// The element with this index.
+    ///
+    /// # Panics
+    /// If there is none.
+    fn get(&self, index: usize) -> W {
+        W::from_le(&self.bytes[index * W::WIDTH..(index + 1) * W::WIDTH])
     }
 
     fn iter(&self) -> impl Iterator<Item = W> + use<'a, W> {

@@ -278,7 +278,7 @@ impl<'a> Record<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PayloadSpec, encode};
+    use super::super::{EncodeOptions, PayloadSpec, encode};
     use super::*;
     use crate::sparse::Store;
     use crate::values::to_le_bytes;
@@ -287,7 +287,7 @@ mod tests {
 
     fn encode_to_vec(spec: PayloadSpec, bytes: &[u8]) -> (Vec<u8>, PayloadMeta) {
         let mut out = Vec::new();
-        let (meta, _) = encode(spec, bytes, &mut |piece| {
+        let (meta, _) = encode(spec, EncodeOptions::default(), bytes, &mut |piece| {
             out.extend_from_slice(piece);
             Ok(())
         })

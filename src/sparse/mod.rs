@@ -14,7 +14,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
 use crate::kernels::{Isa, expand};
-use crate::stream::Coding;
+use crate::stream::{self, Coding};
 use crate::word::Word;
 use classes::{ClassedSet, Lines};
 use rows::{RowForm, RowSet};
@@ -254,6 +254,29 @@ pub(crate) fn write(
         }
     }
     Ok(())
+}
+
+/// Appends the set of `members` without compressing it: as narrow gaps or as a bitmap.
+pub(crate) fn write_packed(out: &mut Vec<u8>, members: &[u32], n: u32) -> Result<()> {
+    let count = members.len() as u32;
+    if count == 0 || count == n {
+        let plan = if count == 0 { PositionPlan::None } else { PositionPlan::All };
+        return write(out, plan, members, n, None);
+    }
+    let gaps = relative_index::packed(members, n);
+    if gaps.len() < n.div_ceil(8) as usize {
+        out.push(PositionKind::RelativeIndex as u8);
+        out.extend(gaps);
+    } else {
+        out.push(PositionKind::Bitmap as u8);
+        stream::write_packed_bytes(out, &bitmap::bitmap(members, n));
+    }
+    Ok(())
+}
+
+/// The bitmap of `members`, all below `n`.
+pub(crate) fn bitmap_of(members: &[u32], n: u32) -> Vec<u8> {
+    bitmap::bitmap(members, n)
 }
 
 /// Appends a set of entries by classes.

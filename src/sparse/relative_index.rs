@@ -68,6 +68,36 @@ pub(super) fn write(
     n: u32,
     rows: Option<Rows>,
 ) -> Result<()> {
+    let symbols = symbols(form, members, n, rows);
+    out.push(form.to_byte());
+    put_varint(out, symbols.len() as u64);
+    if let Some(rows) = rows_of(form, rows) {
+        stream::write_symbols(out, &row_counts(members, rows, n), count_bits(rows, n))?;
+    }
+    stream::write_symbols(out, &symbols, form.gap_bits)
+}
+
+/// The gaps of `members` in one chain, packed in as many bits as make that smallest.
+pub(super) fn packed(members: &[u32], n: u32) -> Vec<u8> {
+    let stats = GapStats::new(members, n, None);
+    let bits = |gap_bits: u32| {
+        (members.len() as u64 + stats.escapes[gap_bits as usize]) * u64::from(gap_bits)
+    };
+    let gap_bits = (1..stats.escapes.len() as u32).min_by_key(|&b| bits(b)).unwrap_or(8);
+    let form = Form {
+        gap_bits,
+        filler: false,
+        by_rows: false,
+    };
+    let symbols = symbols(form, members, n, None);
+    let mut out = vec![form.to_byte()];
+    put_varint(&mut out, symbols.len() as u64);
+    stream::write_packed(&mut out, &symbols, gap_bits);
+    out
+}
+
+/// The symbols of the gaps of `members`.
+fn symbols(form: Form, members: &[u32], n: u32, rows: Option<Rows>) -> Vec<u32> {
     let escape = form.escape();
     let mut symbols = Vec::with_capacity(members.len());
     for_each_gap(members, rows_of(form, rows), n, |mut gap| {
@@ -77,12 +107,7 @@ pub(super) fn write(
         }
         symbols.push(gap);
     });
-    out.push(form.to_byte());
-    put_varint(out, symbols.len() as u64);
-    if let Some(rows) = rows_of(form, rows) {
-        stream::write_symbols(out, &row_counts(members, rows, n), count_bits(rows, n))?;
-    }
-    stream::write_symbols(out, &symbols, form.gap_bits)
+    symbols
 }
 
 /// Reads the members of a set over `n` positions, strictly ascending, and the codings of its

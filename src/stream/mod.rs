@@ -36,6 +36,22 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, symbols: &[u8]) -> Result<()> {
     write(out, symbols, || Cow::Borrowed(symbols), symbols.len(), symbols)
 }
 
+/// Appends `symbols` of 8 bits as they are.
+pub(crate) fn write_packed_bytes(out: &mut Vec<u8>, symbols: &[u8]) {
+    if !symbols.is_empty() {
+        out.push(Coding::Packed as u8);
+        out.extend_from_slice(symbols);
+    }
+}
+
+/// Appends `symbols` of `bits` bits (1 to 32), packed.
+pub(crate) fn write_packed(out: &mut Vec<u8>, symbols: &[u32], bits: u32) {
+    if !symbols.is_empty() {
+        out.push(Coding::Packed as u8);
+        out.extend(bits::pack(symbols, bits));
+    }
+}
+
 /// Appends `symbols` of `bits` bits (1 to 32) in the coding that makes them smallest.
 pub(crate) fn write_symbols(out: &mut Vec<u8>, symbols: &[u32], bits: u32) -> Result<()> {
     let planes = bits::to_planes(symbols, bits);

@@ -40,6 +40,11 @@ pub(crate) fn compress_below(bytes: &[u8], limit: usize) -> Result<Option<Vec<u8
     })
 }
 
+/// Compresses `bytes` at the fast level.
+pub(crate) fn compress_fast(bytes: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(bytes, LEVELS[0]).map_err(|e| Error::io("zstd cannot compress", e))
+}
+
 /// Decodes one frame to exactly `length` bytes.
 ///
 /// The caller has checked `length` against what it is willing to reserve.

@@ -76,17 +76,19 @@ impl<W: Word> Codebook<W> {
         (usize::BITS - (self.0.len() - 1).leading_zeros()).max(1)
     }
 
-    /// Appends the codes of `entries`; each of them is in the codebook.
-    pub(super) fn write(&self, out: &mut Vec<u8>, entries: &[W]) -> Result<()> {
-        let codes = entries
-            .iter()
-            .map(|&entry| {
-                self.code(entry).map(u32::from).ok_or_else(|| {
-                    Error::invalid(format!("pattern {entry:?} is not in the codebook"))
-                })
+    /// The codes of `entries`; each of them is in the codebook.
+    pub(super) fn codes(&self, entries: &[W]) -> Result<Vec<u32>> {
+        let code = |&entry: &W| {
+            self.code(entry).map(u32::from).ok_or_else(|| {
+                Error::invalid(format!("pattern {entry:?} is not in the codebook"))
             })
-            .collect::<Result<Vec<u32>>>()?;
-        stream::write_symbols(out, &codes, self.code_bits())
+        };
+        entries.iter().map(code).collect()
+    }
+
+    /// Appends the codes of `entries`.
+    pub(super) fn write(&self, out: &mut Vec<u8>, entries: &[W]) -> Result<()> {
+        stream::write_symbols(out, &self.codes(entries)?, self.code_bits())
     }
 
     /// Reads `count` codes and looks them up: elements as they are in memory.

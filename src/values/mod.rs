@@ -57,6 +57,8 @@ pub(crate) enum ValuePlan {
         rotation: u8,
     },
     Codebook,
+    /// Codes of the codebook, not compressed.
+    PackedCodes,
     Coded,
     Aligned,
 }
@@ -101,6 +103,12 @@ pub(crate) fn write<W: Word>(
             out.push(ValueKind::Codebook as u8);
             codebook.write(out, entries)
         }
+        (ValuePlan::PackedCodes, Some(codebook), _) => {
+            out.push(ValueKind::Codebook as u8);
+            let codes = codebook.codes(entries)?;
+            stream::write_packed(out, &codes, codebook.code_bits());
+            Ok(())
+        }
         (ValuePlan::Planes { rotation }, ..) => {
             out.push(ValueKind::Planes as u8);
             planes::write(out, entries, rotation)
@@ -116,7 +124,7 @@ pub(crate) fn write<W: Word>(
             out.resize(out.len() + padding(out.len() + CRC_BYTES), 0);
             Ok(())
         }
-        (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::Coded, ..) => {
+        (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::PackedCodes | ValuePlan::Coded, ..) => {
             out.push(ValueKind::Raw as u8);
             stream::write_bytes(out, &to_le_bytes(entries))
         }
@@ -237,6 +245,7 @@ mod tests {
         if let Some(codebook) = &codebook {
             let tables = ValueTables { codebook: Some(codebook), coder: None };
             round_trip(ValuePlan::Codebook, entries, &tables);
+            round_trip(ValuePlan::PackedCodes, entries, &tables);
         }
         if W::WIDTH <= 8 {
             for map in maps(entries, codebook.as_ref()) {

@@ -77,6 +77,11 @@ impl Lines {
         self.lengths[part] as u64 * self.ends[part].len() as u64
     }
 
+    /// Lines of the part.
+    pub(crate) fn n_lines(&self, part: usize) -> u64 {
+        self.ends[part].len() as u64
+    }
+
     /// Entries of the part.
     pub(crate) fn n_entries(&self, part: usize) -> usize {
         self.positions[part].len()

@@ -1,0 +1,104 @@
+//! The elements of a block, told apart: entries, alternates, background (spec §9).
+
+use super::Elements;
+use crate::word::Word;
+
+/// Elements that are looked at in one go.
+const CHUNK: usize = 1024;
+
+/// What makes an element an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Background<W> {
+    /// The pattern that is not stored.
+    pub(super) pattern: W,
+    /// Whether its alternate is kept in a set of its own; else it is an entry.
+    pub(super) has_alternates: bool,
+}
+
+/// The entries and alternates of a block.
+pub(super) struct Entries<W> {
+    /// Number of elements.
+    pub(super) n: u32,
+    /// Index in the payload of the first element.
+    pub(super) first_element: u64,
+    /// Positions of the entries.
+    pub(super) members: Vec<u32>,
+    /// Their patterns.
+    pub(super) patterns: Vec<W>,
+    /// Positions of the alternates among the elements that are not entries.
+    pub(super) alternates: Vec<u32>,
+}
+
+impl<W: Word> Entries<W> {
+    /// Tells the elements of a block apart: at most 2^32 of them.
+    pub(super) fn of(elements: Elements<'_, W>, first_element: u64, background: Background<W>) -> Self {
+        let mut entries = Self {
+            n: elements.len() as u32,
+            first_element,
+            members: Vec::new(),
+            patterns: Vec::new(),
+            alternates: Vec::new(),
+        };
+        let (mut members, mut patterns) = ([0; CHUNK], [W::default(); CHUNK]);
+        for start in (0..elements.len()).step_by(CHUNK) {
+            let chunk = elements.slice(start..elements.len().min(start + CHUNK));
+            // Written always, kept if it is an entry: there is no branch to mispredict.
+            let mut n = 0;
+            for (position, pattern) in (start as u32..).zip(chunk.iter()) {
+                members[n] = position;
+                patterns[n] = pattern;
+                n += usize::from(pattern != background.pattern);
+            }
+            entries.members.extend_from_slice(&members[..n]);
+            entries.patterns.extend_from_slice(&patterns[..n]);
+        }
+        if background.has_alternates {
+            entries.take_alternates(background.pattern.flip_top());
+        }
+        entries
+    }
+
+    /// Moves the entries of a pattern to the alternates.
+    fn take_alternates(&mut self, alternate: W) {
+        if !self.patterns.contains(&alternate) {
+            return;
+        }
+        let mut kept = 0;
+        for i in 0..self.members.len() {
+            let (position, pattern) = (self.members[i], self.patterns[i]);
+            if pattern == alternate {
+                self.alternates.push(position - kept as u32);
+            } else {
+                (self.members[kept], self.patterns[kept]) = (position, pattern);
+                kept += 1;
+            }
+        }
+        self.members.truncate(kept);
+        self.patterns.truncate(kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::to_le_bytes;
+
+    #[test]
+    fn alternates_are_numbered_among_what_is_not_an_entry() {
+        let elements = [0u16, 0x8000, 5, 0x8000, 0, 6, 0x8000];
+        let bytes = to_le_bytes(&elements);
+        let entries = |has_alternates| {
+            let background = Background {
+                pattern: 0,
+                has_alternates,
+            };
+            Entries::of(Elements::<u16>::new(&bytes), 0, background)
+        };
+        let apart = entries(true);
+        assert_eq!((apart.members, apart.patterns), (vec![2, 5], vec![5, 6]));
+        assert_eq!(apart.alternates, [1, 2, 4]);
+        let together = entries(false);
+        assert_eq!(together.members, [1, 2, 3, 5, 6]);
+        assert!(together.alternates.is_empty());
+    }
+}

@@ -1,0 +1,357 @@
+//! Classes and codes of a payload, learned from its entries (spec §8.2.1, §8.2.2).
+//!
+//! What the classes are and in which form their parts are kept is learned from a sample of the
+//! blocks; the codes are made for what all blocks have.
+
+mod parts;
+mod values;
+
+use super::entries::Entries;
+use super::{EncodeOptions, PayloadSpec};
+use crate::choose::cost::{BIT, entropy};
+use crate::choose::rows::{N_BUCKETS, RowClassifier, RowStats, buckets};
+use crate::profile::{Effort, Profile};
+use crate::sparse::classes::{ColumnClasses, Form, Lines, MAX_CLASSED_COLUMNS, Part};
+use crate::sparse::{Classes, row_parts};
+use crate::stream::huffman::{PrefixCode, SymbolOrder};
+use crate::values::{Codebook, ValueCoder, ValueMap};
+use crate::word::Word;
+use parts::PartCounts;
+
+/// Entries of a sample from which on more classes are tried.
+const ENTRIES_FOR_CLASSES: [(usize, &[usize]); 4] = [
+    (0, &[]),
+    (1_000, &[2]),
+    (5_000, &[2, 3, 4]),
+    (30_000, &[2, 3, 4, 6, 8]),
+];
+
+/// The same where there is no time to try much.
+const ENTRIES_FOR_CLASSES_FAST: [(usize, &[usize]); 2] = [(0, &[]), (10_000, &[4])];
+
+/// Numbers of column classes that are tried.
+const COLUMN_CLASSES: [usize; 3] = [2, 4, 8];
+
+/// Columns of a class are a multiple of this, so that its bitmaps are whole bytes.
+const COLUMN_STEP: usize = 8;
+
+/// What was learned of a payload, but for the codes.
+pub(super) struct Learned {
+    /// Elements of a row.
+    columns: u64,
+    /// `None` if all rows are one class.
+    rows: Option<RowClassifier>,
+    /// How values become symbols, if they do.
+    map: Option<ValueMap>,
+    /// For each symbol of the map which kind of value it is to the row classes.
+    buckets: Vec<u8>,
+    /// The classes, without codes.
+    classes: Classes,
+}
+
+/// How often which symbols occur in all blocks.
+#[derive(Clone)]
+pub(super) struct Counts {
+    parts: Vec<PartCounts>,
+    /// For each value table.
+    values: Vec<Vec<u64>>,
+}
+
+/// One class for everything.
+fn one_class() -> Classes {
+    Classes {
+        n_rows: 1,
+        columns: None,
+        parts: vec![Part {
+            form: Form::Bitmap,
+            code: None,
+        }],
+        value_tables: vec![0],
+    }
+}
+
+impl Learned {
+    /// Learns from a `sample` of a payload's blocks, which are the `share` part of it (numerator and
+    /// denominator); `None` if there is nothing to learn.
+    pub(super) fn from_sample<W: Word>(
+        spec: PayloadSpec,
+        options: EncodeOptions,
+        sample: &[Entries<W>],
+        codebook: Option<&Codebook<W>>,
+        share: (u64, u64),
+    ) -> Option<Self> {
+        let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
+        if W::WIDTH > 8 || n_entries == 0 {
+            return None;
+        }
+        let is_all = share.0 == share.1;
+        let map = values::map(spec, options, sample, codebook, is_all);
+        let mut histogram = vec![0u64; map.n_symbols()];
+        sample.iter().flat_map(|block| &block.patterns).for_each(|&pattern| {
+            if let Some((symbol, ..)) = map.symbol(pattern, codebook) {
+                histogram[usize::from(symbol)] += 1;
+            }
+        });
+        let mut learned = Self {
+            columns: spec.columns,
+            rows: None,
+            buckets: buckets(&histogram),
+            map: Some(map),
+            classes: one_class(),
+        };
+        learned.find_classes(options, sample, codebook, share);
+        Some(learned)
+    }
+
+    /// Finds the cheapest classes, forms and value tables.
+    fn find_classes<W: Word>(
+        &mut self,
+        options: EncodeOptions,
+        sample: &[Entries<W>],
+        codebook: Option<&Codebook<W>>,
+        share: (u64, u64),
+    ) {
+        let evaluate = |learned: &mut Self| {
+            let counts = learned.count_sample(sample, codebook);
+            learned.settle(&counts, share)
+        };
+        let mut best_cost = evaluate(self);
+        let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
+        let has_whole_rows = sample.iter().all(|block| {
+            block.first_element.is_multiple_of(self.columns) && u64::from(block.n).is_multiple_of(self.columns)
+        });
+        if !has_whole_rows {
+            return;
+        }
+        let table: &[(usize, &[usize])] = match options.effort {
+            Effort::Fast => &ENTRIES_FOR_CLASSES_FAST,
+            Effort::Thorough => &ENTRIES_FOR_CLASSES,
+        };
+        let tried = table.iter().rev().find(|(n, _)| *n <= n_entries);
+        let stats: Vec<RowStats> = match tried {
+            Some((_, [])) | None => return,
+            Some(_) => sample.iter().flat_map(|block| self.row_stats(block, codebook)).collect(),
+        };
+        for &n in tried.map_or(&[][..], |(_, numbers)| numbers) {
+            let Some(rows) = RowClassifier::train(&stats, n) else { continue };
+            let mut other = self.with_rows(rows, None);
+            let cost = evaluate(&mut other);
+            if cost < best_cost {
+                (*self, best_cost) = (other, cost);
+            }
+        }
+        if options.profile == Profile::Small && options.effort == Effort::Thorough && self.columns <= MAX_CLASSED_COLUMNS {
+            let by_column = column_counts(sample, self.columns as usize);
+            let rows = self.rows.clone().or_else(|| RowClassifier::train(&stats, 2));
+            let Some(rows) = rows else { return };
+            for n in COLUMN_CLASSES {
+                let Some(columns) = column_classes(&by_column, n) else { continue };
+                let mut other = self.with_rows(rows.clone(), Some(columns));
+                let cost = evaluate(&mut other);
+                if cost < best_cost {
+                    (*self, best_cost) = (other, cost);
+                }
+            }
+        }
+    }
+
+    /// The same values with other classes.
+    fn with_rows(&self, rows: RowClassifier, columns: Option<ColumnClasses>) -> Self {
+        let n_rows = rows.n_classes();
+        let n_parts = n_rows * columns.as_ref().map_or(1, |classes| classes.columns.len());
+        Self {
+            columns: self.columns,
+            rows: Some(rows),
+            map: self.map.clone(),
+            buckets: self.buckets.clone(),
+            classes: Classes {
+                n_rows,
+                columns,
+                parts: vec![one_class().parts[0].clone(); n_parts],
+                value_tables: (0..n_rows as u8).collect(),
+            },
+        }
+    }
+
+    /// What is known of the rows of a block.
+    fn row_stats<W: Word>(&self, block: &Entries<W>, codebook: Option<&Codebook<W>>) -> Vec<RowStats> {
+        let columns = self.columns as u32;
+        let ends = (1..=block.n / columns).map(|row| row * columns);
+        row_parts(&block.members, ends)
+            .map(|range| {
+                let mut buckets = [0u16; N_BUCKETS];
+                for &pattern in &block.patterns[range.clone()] {
+                    let symbol = self.map.as_ref().and_then(|map| map.symbol(pattern, codebook));
+                    if let Some((symbol, ..)) = symbol {
+                        let bucket = &mut buckets[usize::from(self.buckets[usize::from(symbol)])];
+                        *bucket = bucket.saturating_add(1);
+                    }
+                }
+                RowStats {
+                    length: columns,
+                    n_entries: range.len() as u32,
+                    buckets,
+                }
+            })
+            .collect()
+    }
+
+    /// The class of each row of a block.
+    pub(super) fn classify<W: Word>(&self, block: &Entries<W>, codebook: Option<&Codebook<W>>) -> Vec<u8> {
+        match &self.rows {
+            None => vec![],
+            Some(rows) => {
+                let stats = self.row_stats(block, codebook);
+                stats.iter().map(|row| rows.classify(row) as u8).collect()
+            }
+        }
+    }
+
+    /// The lines of a block.
+    pub(super) fn lines<W: Word>(&self, block: &Entries<W>, row_classes: &[u8]) -> Lines {
+        Lines::new(&self.classes, row_classes, &block.members, block.n, self.columns as u32)
+    }
+
+    /// Nothing counted yet.
+    pub(super) fn no_counts(&self) -> Counts {
+        let n_tables = self.classes.value_tables.iter().max().map_or(0, |&last| usize::from(last) + 1);
+        let n_symbols = self.map.as_ref().map_or(0, ValueMap::n_symbols);
+        Counts {
+            parts: vec![PartCounts::default(); self.classes.parts.len()],
+            values: vec![vec![0; n_symbols]; n_tables],
+        }
+    }
+
+    /// Counts what a block has. With `forms`, only what is to be known for the forms that were
+    /// settled.
+    pub(super) fn count<W: Word>(&self, counts: &mut Counts, block: &Entries<W>, codebook: Option<&Codebook<W>>, forms: bool) {
+        let row_classes = self.classify(block, codebook);
+        let lines = self.lines(block, &row_classes);
+        for (number, (part, counts)) in self.classes.parts.iter().zip(&mut counts.parts).enumerate() {
+            counts.add(&lines, number, forms.then_some(part.form));
+        }
+        if let Some(map) = &self.map {
+            let mut order = lines.order.iter();
+            for (class, &table) in self.classes.value_tables.iter().enumerate() {
+                let n = self.entries_of_class(&lines, class);
+                let histogram = &mut counts.values[usize::from(table)];
+                for &entry in order.by_ref().take(n) {
+                    if let Some((symbol, ..)) = map.symbol(block.patterns[entry as usize], codebook) {
+                        histogram[usize::from(symbol)] += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn entries_of_class(&self, lines: &Lines, class: usize) -> usize {
+        let n = self.classes.n_columns();
+        (class * n..(class + 1) * n).map(|part| lines.n_entries(part)).sum()
+    }
+
+    /// How many of a block's values have each value table.
+    pub(super) fn runs(&self, lines: &Lines) -> Vec<usize> {
+        let mut runs = Vec::new();
+        for (class, &table) in self.classes.value_tables.iter().enumerate() {
+            runs.resize(runs.len().max(usize::from(table) + 1), 0);
+            runs[usize::from(table)] += self.entries_of_class(lines, class);
+        }
+        runs
+    }
+
+    fn count_sample<W: Word>(&self, sample: &[Entries<W>], codebook: Option<&Codebook<W>>) -> Counts {
+        let mut counts = self.no_counts();
+        sample.iter().for_each(|block| self.count(&mut counts, block, codebook, false));
+        counts
+    }
+
+    /// Settles the forms of parts and the value tables; returns what all of it costs in units of
+    /// 2^-16 bits, if the payload goes on as its `share` that was counted.
+    fn settle(&mut self, counts: &Counts, share: (u64, u64)) -> u64 {
+        let whole = |cost: u64| (u128::from(cost) * u128::from(share.1) / u128::from(share.0)) as u64;
+        let mut cost = 0;
+        for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
+            let (form, coded, tables) = counts.best_form();
+            part.form = form;
+            cost += whole(coded) + tables;
+        }
+        let rows_of_class: Vec<u64> = counts
+            .parts
+            .iter()
+            .step_by(self.classes.n_columns())
+            .map(|part| part.n_lines)
+            .collect();
+        cost += whole(entropy(&rows_of_class));
+        if let Some(columns) = &self.classes.columns {
+            let sizes: Vec<u64> = columns.columns.iter().map(|of_class| of_class.len() as u64).collect();
+            cost += entropy(&sizes);
+        }
+        let (value_tables, of_values) = values::share_tables(&counts.values, whole);
+        self.classes.value_tables = value_tables;
+        cost + of_values
+    }
+
+    /// Makes the codes for what was counted. With `smooth`, symbols that were not counted get code
+    /// words too, and no part is taken to have no entries or to have all.
+    pub(super) fn finish(mut self, counts: &Counts, smooth: bool) -> (Option<Classes>, Option<ValueCoder>, Self) {
+        for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
+            (part.form, part.code) = counts.code(part.form, smooth);
+        }
+        let coder = self.map.clone().map(|map| ValueCoder {
+            map,
+            codes: counts
+                .values
+                .iter()
+                .filter_map(|histogram| {
+                    let mut histogram = values::smoothed(histogram, smooth);
+                    if histogram.iter().all(|&count| count == 0) {
+                        histogram[0] = 1;
+                    }
+                    PrefixCode::of_histogram(&histogram)
+                })
+                .collect(),
+        });
+        let needs_classes = self.classes.n_rows > 1 || self.classes.parts[0].code.is_some();
+        (needs_classes.then(|| self.classes.clone()), coder, self)
+    }
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.parts.iter_mut().zip(&other.parts).for_each(|(into, from)| into.merge(from));
+        for (into, from) in self.values.iter_mut().zip(&other.values) {
+            into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+        }
+    }
+}
+
+/// Bits of a code's lengths, in units of 2^-16 bits.
+fn code_cost(histogram: &[u64], order: SymbolOrder) -> u64 {
+    PrefixCode::of_histogram(histogram).map_or(0, |code| code.written_bits(order) * BIT)
+}
+
+/// Entries of each column.
+fn column_counts<W: Word>(sample: &[Entries<W>], columns: usize) -> Vec<u64> {
+    let mut counts = vec![0; columns];
+    for block in sample {
+        // Blocks are whole rows here.
+        block.members.iter().for_each(|&member| counts[member as usize % columns] += 1);
+    }
+    counts
+}
+
+/// Classes of columns that are about equally many and alike in their number of entries; those without
+/// entries are a class of their own. `None` if there would be only one class.
+fn column_classes(counts: &[u64], n: usize) -> Option<ColumnClasses> {
+    let mut live: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
+    let n_dead = usize::from(live.len() < counts.len());
+    live.sort_by_key(|&column| counts[column]);
+    let size = live.len().div_ceil(n).next_multiple_of(COLUMN_STEP);
+    let mut of_column = vec![0; counts.len()];
+    for (i, &column) in live.iter().enumerate() {
+        of_column[column] = (n_dead + i / size) as u8;
+    }
+    let n_classes = n_dead + live.len().div_ceil(size);
+    (n_classes > 1).then(|| ColumnClasses::new(of_column, n_classes))
+}

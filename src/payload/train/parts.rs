@@ -1,0 +1,153 @@
+//! What the parts of the classes have, and in which form that is smallest.
+
+use super::code_cost;
+use crate::choose::cost::{BIT, entropy};
+use crate::sparse::classes::{ESCAPE, Form, Lines, MAX_LOW_BITS, steps_of};
+use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
+
+use super::values::smoothed;
+
+/// Gaps below this are counted one by one.
+const SMALL_GAPS: usize = 4096;
+
+/// How often which symbols occur in a part.
+#[derive(Clone, Default)]
+pub(super) struct PartCounts {
+    pub(super) n_lines: u64,
+    n_positions: u64,
+    n_entries: u64,
+    /// Bytes of bitmaps, by their value; empty if they were not counted.
+    bitmap: Vec<u64>,
+    /// Gaps by their width, then those that are wider; empty if they were not counted.
+    gaps: Vec<u64>,
+    wide_gaps: Vec<u32>,
+    /// Steps, if the form was known.
+    steps: Vec<u64>,
+}
+
+impl PartCounts {
+    /// Adds the part with this number of a block; only what its `form` needs if that is known.
+    pub(super) fn add(&mut self, lines: &Lines, part: usize, form: Option<Form>) {
+        self.n_lines += lines.n_lines(part);
+        self.n_positions += lines.len(part);
+        self.n_entries += lines.n_entries(part) as u64;
+        if let Some(Form::CodedSteps { low_bits }) = form {
+            self.steps.resize(MAX_SYMBOLS, 0);
+            let (symbols, _) = steps_of(lines.gaps(part), low_bits);
+            symbols.iter().for_each(|&s| self.steps[usize::from(s)] += 1);
+            return;
+        }
+        self.bitmap.resize(MAX_SYMBOLS, 0);
+        lines.bitmaps(part).iter().for_each(|&byte| self.bitmap[usize::from(byte)] += 1);
+        if form.is_none() {
+            self.gaps.resize(SMALL_GAPS, 0);
+            for gap in lines.gaps(part) {
+                match self.gaps.get_mut(gap as usize) {
+                    Some(count) => *count += 1,
+                    None => self.wide_gaps.push(gap),
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.n_lines += other.n_lines;
+        self.n_positions += other.n_positions;
+        self.n_entries += other.n_entries;
+        for (into, from) in [
+            (&mut self.bitmap, &other.bitmap),
+            (&mut self.gaps, &other.gaps),
+            (&mut self.steps, &other.steps),
+        ] {
+            into.resize(into.len().max(from.len()), 0);
+            into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+        }
+        self.wide_gaps.extend(&other.wide_gaps);
+    }
+
+    /// The form that is smallest, what its symbols cost, and its tables, in units of 2^-16 bits.
+    pub(super) fn best_form(&self) -> (Form, u64, u64) {
+        if self.n_entries == 0 {
+            return (Form::None, 0, 0);
+        }
+        if self.n_entries == self.n_positions {
+            return (Form::All, 0, 0);
+        }
+        let n_bytes: u64 = self.bitmap.iter().sum();
+        let mut best = (Form::Bitmap, 8 * n_bytes * BIT, 0);
+        let mut consider = |form, coded, tables| {
+            if coded + tables < best.1 + best.2 {
+                best = (form, coded, tables);
+                return true;
+            }
+            false
+        };
+        // Only a code with a chance is made.
+        let coded = entropy(&self.bitmap);
+        if coded < 8 * n_bytes * BIT {
+            consider(Form::CodedBitmap, coded, code_cost(&self.bitmap, SymbolOrder::SetBits));
+        }
+        let mut least = u64::MAX;
+        for low_bits in 0..=MAX_LOW_BITS {
+            let steps = self.steps_with(low_bits);
+            let coded = entropy(&steps) + self.n_entries * u64::from(low_bits) * BIT;
+            if coded > least.saturating_add(least / 64) {
+                break;
+            }
+            least = least.min(coded);
+            consider(Form::CodedSteps { low_bits }, coded, code_cost(&steps, SymbolOrder::Number));
+        }
+        best
+    }
+
+    /// How often which steps occur with so many low bits.
+    fn steps_with(&self, low_bits: u32) -> Vec<u64> {
+        let mut steps = vec![0; MAX_SYMBOLS];
+        let escape = (ESCAPE as usize) << low_bits;
+        let mut add = |gap: usize, count: u64| {
+            steps[0] += (gap / escape) as u64 * count;
+            steps[(gap % escape >> low_bits) + 1] += count;
+        };
+        let small = self.gaps.iter().enumerate().filter(|(_, count)| **count > 0);
+        small.for_each(|(gap, &count)| add(gap, count));
+        self.wide_gaps.iter().for_each(|&gap| add(gap as usize, 1));
+        trimmed(steps)
+    }
+
+    /// The code of a form that was settled before everything was counted, or the form to take
+    /// instead.
+    pub(super) fn code(&self, form: Form, smooth: bool) -> (Form, Option<PrefixCode>) {
+        if let Form::CodedSteps { .. } = form {
+            let steps = match self.steps.is_empty() {
+                true => vec![1],
+                false => trimmed(smoothed(&self.steps, smooth)),
+            };
+            return (form, PrefixCode::of_histogram(&steps));
+        }
+        let all = self.n_positions > 0 && self.n_entries == self.n_positions;
+        if !smooth || form == Form::None {
+            if self.n_entries == 0 {
+                return (Form::None, None);
+            }
+            if all {
+                return (Form::All, None);
+            }
+        }
+        let histogram = smoothed(&self.bitmap, smooth);
+        let n_bytes: u64 = histogram.iter().sum();
+        match PrefixCode::of_histogram(&histogram) {
+            Some(code) if code.cost(&histogram) + code.written_bits(SymbolOrder::SetBits) < 8 * n_bytes => {
+                (Form::CodedBitmap, Some(code))
+            }
+            _ => (Form::Bitmap, None),
+        }
+    }
+}
+
+/// Without the zeros at the end, but with a symbol at least.
+fn trimmed(mut histogram: Vec<u64>) -> Vec<u64> {
+    let n = histogram.iter().rposition(|&count| count > 0).map_or(1, |last| last + 1);
+    histogram.truncate(n);
+    histogram
+}
