@@ -49,6 +49,7 @@
 
 mod archive;
 mod choose;
+pub mod codec;
 mod container;
 mod cursor;
 mod error;

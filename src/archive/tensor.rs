@@ -6,8 +6,7 @@ use super::restore::read_skeleton;
 use crate::container::{Index, Source, TensorRow};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
-use crate::parallel;
-use crate::payload::Record;
+use crate::payload::{self, Record};
 use crate::sparse::Store;
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
@@ -342,43 +341,7 @@ impl<'a> Tensor<'a> {
                 let start = offset + elements.start * self.width() as u64;
                 read_skeleton(self.file, self.index, start, out)
             }
-            Source::Payload(_) => read_payload(&self.record()?, self.width(), elements, out),
+            Source::Payload(_) => payload::read(&self.record()?, elements, out),
         }
     }
-}
-
-/// Decodes the blocks that `elements` lie in, on several threads.
-fn read_payload(
-    record: &Record<'_>,
-    width: usize,
-    elements: Range<u64>,
-    mut out: &mut [u8],
-) -> Result<()> {
-    let mut pieces = Vec::new();
-    for block in record.blocks_of(elements.clone()) {
-        let all = record.elements(block);
-        let wanted = all.start.max(elements.start)..all.end.min(elements.end);
-        let (piece, rest) = out.split_at_mut(to_usize((wanted.end - wanted.start) * width as u64)?);
-        out = rest;
-        pieces.push((
-            block,
-            to_usize((wanted.start - all.start) * width as u64)?,
-            piece,
-        ));
-    }
-    with_word!(width, W => {
-        let tables = record.tables::<W>()?;
-        parallel::try_for_each(pieces, |(block, skip, piece)| {
-            let decoded = record.decode::<W>(block, &tables)?;
-            let n_bytes = decoded.n_bytes();
-            if piece.len() == n_bytes {
-                decoded.fill(piece, Store::Cached)?;
-            } else {
-                let mut scratch = vec![0; n_bytes];
-                decoded.fill(&mut scratch, Store::Cached)?;
-                piece.copy_from_slice(&scratch[skip..skip + piece.len()]);
-            }
-            Ok(())
-        })
-    })
 }

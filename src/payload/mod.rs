@@ -4,13 +4,15 @@ mod block;
 mod decode;
 mod encode;
 mod entries;
+mod read;
 mod record;
 mod survey;
 mod tables;
 mod train;
 
 pub(crate) use encode::{EncodeStats, encode};
-pub(crate) use record::{PayloadMeta, Record, Shared};
+pub(crate) use read::read;
+pub(crate) use record::{PayloadMeta, Record};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;

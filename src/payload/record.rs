@@ -7,7 +7,7 @@ use crate::cursor::{Cursor, check_crc, put_crc, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::Isa;
 use crate::sparse::Rows;
-use crate::word::Word;
+use crate::word::{WIDTHS, Word};
 use std::ops::Range;
 
 /// Bytes of a row of the directory.
@@ -34,6 +34,29 @@ pub(crate) struct PayloadMeta {
 }
 
 impl PayloadMeta {
+    /// `Corrupt` if it breaks a rule of the payload table (spec §8).
+    pub(crate) fn check(&self) -> Result<()> {
+        if !WIDTHS.contains(&self.width) {
+            return Err(Error::corrupt(format!(
+                "elements of {} bytes, expected 1, 2, 4, 8 or 16",
+                self.width
+            )));
+        }
+        if self.elements == 0 || self.columns == 0 || !self.elements.is_multiple_of(self.columns) {
+            return Err(Error::corrupt(format!(
+                "{} elements in rows of {}",
+                self.elements, self.columns
+            )));
+        }
+        if self.elements.checked_mul(self.width as u64).is_none() {
+            return Err(Error::corrupt(format!(
+                "{} elements of {} bytes",
+                self.elements, self.width
+            )));
+        }
+        self.block_bytes().map(drop)
+    }
+
     /// Bytes of the elements.
     pub(crate) fn decoded_bytes(&self) -> u64 {
         self.elements * self.width as u64

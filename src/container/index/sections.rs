@@ -7,7 +7,6 @@ use crate::container::head::HEADER_BYTES;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::payload::PayloadMeta;
-use crate::word::WIDTHS;
 
 /// Largest alignment of a section, as a power of two.
 const MAX_ALIGN: u32 = 12;
@@ -109,32 +108,19 @@ pub(super) fn payloads(m: &Manifest, sections: &[Section]) -> Result<Vec<Payload
 }
 
 fn payload_meta(m: &Manifest, i: usize) -> Result<PayloadMeta> {
-    let width = m.payload_width.get(i).copied().unwrap_or(0) as usize;
-    if !WIDTHS.contains(&width) {
-        return Err(Error::corrupt(format!(
-            "elements of {width} bytes, expected 1, 2, 4, 8 or 16"
-        )));
-    }
+    // A section may claim more payloads than there are.
+    let width = m
+        .payload_width
+        .get(i)
+        .ok_or_else(|| Error::corrupt("it is not in the table"))?;
     let meta = PayloadMeta {
-        width,
+        width: *width as usize,
         elements: m.payload_elements[i],
         columns: m.payload_columns[i],
         stored_bytes: m.payload_stored_bytes[i],
         table_bytes: m.payload_table_bytes[i],
         blocks: m.payload_blocks[i],
     };
-    if meta.elements == 0 || meta.columns == 0 || !meta.elements.is_multiple_of(meta.columns) {
-        return Err(Error::corrupt(format!(
-            "{} elements in rows of {}",
-            meta.elements, meta.columns
-        )));
-    }
-    if meta.elements.checked_mul(width as u64).is_none() {
-        return Err(Error::corrupt(format!(
-            "{} elements of {width} bytes",
-            meta.elements
-        )));
-    }
-    meta.block_bytes()?;
+    meta.check()?;
     Ok(meta)
 }

@@ -1,0 +1,48 @@
+//! Reading elements of a payload, block by block, on several threads.
+
+use super::Record;
+use crate::cursor::to_usize;
+use crate::error::Result;
+use crate::parallel;
+use crate::sparse::Store;
+use crate::word::{Word, with_word};
+use std::ops::Range;
+
+/// Results of at least this many bytes are written past the caches.
+const PAST_CACHES_BYTES: usize = 12 << 20;
+
+/// Decodes the blocks that `elements` lie in, and writes the elements to `out`, little-endian; `out`
+/// has exactly their bytes, which are a payload's.
+pub(crate) fn read(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+    with_word!(record.width(), W => read_words::<W>(record, elements, out))
+}
+
+fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+    let store = match out.len() >= PAST_CACHES_BYTES {
+        true => Store::PastCaches,
+        false => Store::Cached,
+    };
+    let shared = record.tables::<W>()?;
+    let mut pieces = Vec::new();
+    let mut rest = out;
+    for block in record.blocks_of(elements.clone()) {
+        let all = record.elements(block);
+        let wanted = all.start.max(elements.start)..all.end.min(elements.end);
+        let n_bytes = to_usize((wanted.end - wanted.start) * W::WIDTH as u64)?;
+        let (piece, after) = rest.split_at_mut(n_bytes);
+        rest = after;
+        let skip = to_usize((wanted.start - all.start) * W::WIDTH as u64)?;
+        pieces.push((block, skip, piece));
+    }
+    parallel::try_for_each(pieces, |(block, skip, piece)| {
+        let decoded = record.decode::<W>(block, &shared)?;
+        let n_bytes = decoded.n_bytes();
+        if piece.len() == n_bytes {
+            return decoded.fill(piece, store);
+        }
+        let mut scratch = vec![0; n_bytes];
+        decoded.fill(&mut scratch, Store::Cached)?;
+        piece.copy_from_slice(&scratch[skip..skip + piece.len()]);
+        Ok(())
+    })
+}
