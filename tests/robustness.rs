@@ -182,4 +182,23 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
     assert_eq!(tensor.rows::<f32>(0..1 << 40).unwrap(), []);
     let error = tensor.csr::<f32>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+
+    // One value for more elements than any reader would expand: kept as it is, and not to be read.
+    for shape in [[1 << 20, 1 << 20], [1 << 31, 1 << 31]] {
+        let model = graph(vec![constant("w", DType::Float32, &shape, vec![1; 4])]);
+        let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+        let archive = Archive::new(tfz).unwrap();
+        archive.verify().unwrap();
+        let tensor = archive.tensor("w").unwrap();
+        assert!(!tensor.is_readable());
+        for error in [
+            tensor.to_vec::<f32>().map(drop).unwrap_err(),
+            tensor.rows::<f32>(0..shape[0]).map(drop).unwrap_err(),
+            tensor.csr::<f32>().map(drop).unwrap_err(),
+            tensor.read_bytes_into(&mut []).unwrap_err(),
+            tensor.for_each_chunk(|_, _| Ok(())).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
 }
