@@ -183,6 +183,15 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
     let error = tensor.csr::<f32>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
 
+    // More columns than can be counted in bytes.
+    let model = graph(vec![constant("w", DType::Float32, &[0, 1 << 62], vec![])]);
+    let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+    let archive = Archive::new(tfz).unwrap();
+    archive.verify().unwrap();
+    let tensor = archive.tensor("w").unwrap();
+    assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
+    assert_eq!(tensor.rows::<f32>(0..0).unwrap(), []);
+
     // One value for more elements than any reader would expand: kept as it is, and not to be read.
     for shape in [[1 << 20, 1 << 20], [1 << 31, 1 << 31]] {
         let model = graph(vec![constant("w", DType::Float32, &shape, vec![1; 4])]);
