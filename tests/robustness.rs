@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use tfzip::{
-    Archive, Coding, DType, ErrorKind, PackOptions, PositionKind, Result, Tensor, ValueKind,
-    pack_slice,
+    Archive, Coding, DType, ErrorKind, Limits, PackOptions, PositionKind, Result, Tensor,
+    ValueKind, pack_slice,
 };
 
 fn packed() -> Vec<(String, Vec<u8>)> {
@@ -210,4 +210,14 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
         }
     }
+}
+
+#[test]
+fn no_limit_allows_what_cannot_be_counted() {
+    let path = "spec/vectors/v0/bad-limit-tensor-2-64-bytes.tfz";
+    let tfz = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let mut limits = Limits::default();
+    limits.tensor_bytes = u64::MAX;
+    let error = Archive::with_limits(tfz, &limits).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
 }

@@ -1644,6 +1644,14 @@ def limits():
         archive([("m", [])], (), [tensor]),
         kind,
     )
+    tensor = T("t", "float64", [1 << 61], b"", "skeleton", 0, 1 << 61, 0)
+    bad(
+        "limit-tensor-2-64-bytes",
+        "tensor",
+        "§11: a tensor of 2^61 zeros of 8 bytes, all of them repeats",
+        archive([("m", [])], (), [tensor]),
+        kind,
+    )
     tensor = T("t", "float32", [1 << 20, 1 << 20], b"", "skeleton", 0, (1 << 40) - 1, 1 << 40)
     bad(
         "limit-tensor-repeats",
