@@ -136,17 +136,21 @@ fn is_float_zero(element: &[u8]) -> bool {
 }
 
 /// Number of elements of a shape: the product of its dimensions, 1 for a scalar.
-/// `LimitExceeded` when the product does not fit in 63 bits.
+/// `LimitExceeded` when the product or a dimension does not fit in 63 bits (spec §1.2).
 pub(crate) fn element_count(shape: &[u64]) -> Result<u64> {
-    // A zero anywhere makes the product zero, whatever the other dimensions are.
-    if shape.contains(&0) {
-        return Ok(0);
-    }
-    shape
-        .iter()
-        .try_fold(1u64, |n, &d| n.checked_mul(d))
-        .filter(|&n| i64::try_from(n).is_ok())
-        .ok_or_else(|| Error::limit(format!("shape {shape:?} has more than 2^63 elements")))
+    let fits = |n: &u64| i64::try_from(*n).is_ok();
+    let product = match shape.contains(&0) {
+        // Whatever the product of the others is.
+        true => Some(0),
+        false => shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d)),
+    };
+    product
+        .filter(|n| fits(n) && shape.iter().all(fits))
+        .ok_or_else(|| {
+            Error::limit(format!(
+                "shape {shape:?} has 2^63 elements or more, or a dimension of that size"
+            ))
+        })
 }
 
 /// The matrix that a tensor is folded into (spec §7.4): all dimensions but the last make the
@@ -233,8 +237,10 @@ mod tests {
     #[test]
     fn shapes_are_counted_without_overflow() {
         assert_eq!(element_count(&[]).unwrap(), 1);
-        assert_eq!(element_count(&[u64::MAX, u64::MAX, 0]).unwrap(), 0);
+        assert_eq!(element_count(&[1 << 62, 1 << 62, 0]).unwrap(), 0);
         assert!(element_count(&[1 << 32, 1 << 31]).is_err());
+        assert!(element_count(&[1 << 63]).is_err());
+        assert!(element_count(&[0, 1 << 63]).is_err());
         assert_eq!(matrix_shape(&[]).unwrap(), (1, 1));
         assert_eq!(matrix_shape(&[3, 3, 64, 5]).unwrap(), (576, 5));
         assert_eq!(matrix_shape(&[7]).unwrap(), (1, 7));

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use tfzip::{
-    Archive, Coding, DType, ErrorKind, PackOptions, PositionKind, Result, Tensor, ValueKind,
-    pack_slice,
+    Archive, Coding, DType, ErrorKind, Limits, PackOptions, PositionKind, Result, Tensor,
+    ValueKind, pack_slice,
 };
 
 fn packed() -> Vec<(String, Vec<u8>)> {
@@ -181,5 +181,43 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
     assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
     assert_eq!(tensor.rows::<f32>(0..1 << 40).unwrap(), []);
     let error = tensor.csr::<f32>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+
+    // More columns than can be counted in bytes.
+    let model = graph(vec![constant("w", DType::Float32, &[0, 1 << 62], vec![])]);
+    let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+    let archive = Archive::new(tfz).unwrap();
+    archive.verify().unwrap();
+    let tensor = archive.tensor("w").unwrap();
+    assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
+    assert_eq!(tensor.rows::<f32>(0..0).unwrap(), []);
+
+    // One value for more elements than any reader would expand: kept as it is, and not to be read.
+    for shape in [[1 << 20, 1 << 20], [1 << 31, 1 << 31]] {
+        let model = graph(vec![constant("w", DType::Float32, &shape, vec![1; 4])]);
+        let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+        let archive = Archive::new(tfz).unwrap();
+        archive.verify().unwrap();
+        let tensor = archive.tensor("w").unwrap();
+        assert!(!tensor.is_readable());
+        for error in [
+            tensor.to_vec::<f32>().map(drop).unwrap_err(),
+            tensor.rows::<f32>(0..shape[0]).map(drop).unwrap_err(),
+            tensor.csr::<f32>().map(drop).unwrap_err(),
+            tensor.read_bytes_into(&mut []).unwrap_err(),
+            tensor.for_each_chunk(|_, _| Ok(())).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+}
+
+#[test]
+fn no_limit_allows_what_cannot_be_counted() {
+    let path = "spec/vectors/v0/bad-limit-tensor-2-64-bytes.tfz";
+    let tfz = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let mut limits = Limits::default();
+    limits.tensor_bytes = u64::MAX;
+    let error = Archive::with_limits(tfz, &limits).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
 }

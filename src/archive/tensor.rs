@@ -270,6 +270,17 @@ impl<'a> Tensor<'a> {
         self.dtype().width().unwrap_or(0)
     }
 
+    /// Bytes of an element; an error if the elements are opaque.
+    fn readable_width(&self) -> Result<usize> {
+        let width = self.dtype().width().filter(|_| self.is_readable());
+        width.ok_or_else(|| {
+            Error::invalid(format!(
+                "its {} elements are kept in the skeleton, in the model file's own form",
+                self.dtype()
+            ))
+        })
+    }
+
     fn check_type<T: Element>(&self) -> Result<()> {
         if T::DTYPES.contains(&self.dtype()) {
             return Ok(());
@@ -284,6 +295,8 @@ impl<'a> Tensor<'a> {
 
     fn read_elements<T: Element>(&self, elements: Range<u64>) -> Result<Vec<T>> {
         self.check_type::<T>()?;
+        // Before any memory is reserved: how many elements are opaque is not limited.
+        self.readable_width().within(|| self.place())?;
         let mut out = vec![T::zeroed(); to_usize(elements.end - elements.start)?];
         self.read_range(elements, bytemuck::cast_slice_mut(&mut out))
             .within(|| self.place())?;
@@ -301,12 +314,7 @@ impl<'a> Tensor<'a> {
 
     /// Writes the bytes of `elements`, which lie in the tensor.
     fn read_range(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
-        let Some(width) = self.dtype().width().filter(|_| self.is_readable()) else {
-            return Err(Error::invalid(format!(
-                "its {} elements are kept in the skeleton, in the model file's own form",
-                self.dtype()
-            )));
-        };
+        let width = self.readable_width()?;
         let expected = (elements.end - elements.start) * width as u64;
         if out.len() as u64 != expected {
             return Err(Error::invalid(format!(

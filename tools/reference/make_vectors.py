@@ -1108,6 +1108,11 @@ def bad_tensors():
             {"shape": [1 << 62, 2], "source": "skeleton", "repeats": 1 << 63, "nnz": 0},
         ),
         ("2-64", "§1.2, §7.3: 2^64 + 2 elements", {"shape": [1 << 63 | 1, 2]}),
+        (
+            "dimension-2-63",
+            "§1.2: a dimension of 2^63 beside one of 0",
+            {"shape": [0, 1 << 63], "source": "skeleton", "nnz": 0},
+        ),
         ("repeats", "§7.3: more repeats than elements", {"repeats": 3}),
         ("payload-missing", "§7.3: there is no such payload", {"at": 1}),
         ("payload-width", "§7.3: the payload has another width", {"dtype": "uint8"}),
@@ -1641,6 +1646,14 @@ def limits():
         "limit-tensor",
         "tensor",
         "§11: a tensor of 2^62 zeros, all of them repeats",
+        archive([("m", [])], (), [tensor]),
+        kind,
+    )
+    tensor = T("t", "float64", [1 << 61], b"", "skeleton", 0, 1 << 61, 0)
+    bad(
+        "limit-tensor-2-64-bytes",
+        "tensor",
+        "§11: a tensor of 2^61 zeros of 8 bytes, all of them repeats",
         archive([("m", [])], (), [tensor]),
         kind,
     )

@@ -390,7 +390,7 @@ def check_tensor(tensor, m, skeleton_bytes):
     """§7.3."""
     where = f"tensor {tensor.index}"
     require(tensor.file < len(m["file_name"]), where, f"there is no file {tensor.file}")
-    require(tensor.n < 1 << 63, where, "2^63 elements or more")
+    require(max((tensor.n, *tensor.shape)) < 1 << 63, where, "a shape of 2^63 or more")
     require(tensor.repeats <= tensor.n, where, f"{tensor.repeats} repeats of {tensor.n} elements")
     require(tensor.width or tensor.source == OPAQUE, where, f"{tensor.dtype} is always opaque")
     if tensor.source == OPAQUE:

@@ -7,6 +7,9 @@ use crate::error::{Error, Result, Within};
 use crate::limits::Limits;
 use crate::tensor::{DType, element_count};
 
+/// Bytes of a decoded tensor that no limit allows to be passed (spec §1.2).
+const MAX_BYTES: u64 = (1 << 63) - 1;
+
 pub(super) fn tensors(
     m: &Manifest,
     payloads: &[Payload],
@@ -55,7 +58,8 @@ pub(super) fn tensors(
                 }
             } else {
                 let decoded = elements.saturating_mul(width.unwrap_or(0) as u64);
-                Limits::check("bytes of the tensor", decoded, limits.tensor_bytes)?;
+                let limit = limits.tensor_bytes.min(MAX_BYTES);
+                Limits::check("bytes of the tensor", decoded, limit)?;
             }
             Ok(TensorRow {
                 name: name.clone(),
