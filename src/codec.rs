@@ -5,9 +5,9 @@
 
 use crate::error::{Error, Result};
 use crate::parallel;
-use crate::payload::{self, EncodeOptions, PayloadMeta, PayloadSpec, Record};
+use crate::payload::{self, EncodeOptions, PayloadMeta, PayloadSpec, Record, fold};
 use crate::profile::{Effort, Profile};
-use crate::tensor::{DType, ElementClass};
+use crate::tensor::{DType, ElementClass, element_count};
 
 /// How to encode and decode.
 #[derive(Clone, Debug, Default)]
@@ -36,29 +36,30 @@ pub struct RecordHead {
     pub blocks: u64,
 }
 
-/// Encodes the `elements` of a tensor, little-endian, in rows of `columns`.
+/// Encodes the `elements` of a tensor: little-endian, in row-major order.
 ///
 /// # Errors
-/// `InvalidArgument` if the dtype has no width, if there are no elements, or if they are not whole
-/// rows.
+/// `InvalidArgument` if the dtype has no width, or if there are no elements, or not as many as the
+/// shape says; `LimitExceeded` if those are 2^63 or more.
 pub fn encode(
     dtype: DType,
-    columns: u64,
+    shape: &[u64],
     elements: &[u8],
     options: &CodecOptions,
 ) -> Result<(RecordHead, Vec<u8>)> {
     let width = dtype
         .width()
         .ok_or_else(|| Error::invalid(format!("elements of {dtype} have no width")))?;
-    if columns == 0 || !elements.len().is_multiple_of(width) {
+    let expected = element_count(shape)?;
+    if elements.is_empty() || Some(elements.len() as u64) != expected.checked_mul(width as u64) {
         return Err(Error::invalid(format!(
-            "{} bytes of {dtype} in rows of {columns}",
+            "{} bytes for {expected} elements of {dtype}",
             elements.len()
         )));
     }
     let spec = PayloadSpec {
         width,
-        columns,
+        columns: fold(shape),
         float: dtype.class() == ElementClass::Float,
     };
     let encoding = EncodeOptions {
@@ -126,9 +127,9 @@ mod tests {
         for profile in Profile::ALL {
             for effort in Effort::ALL {
                 let mut options = CodecOptions { profile, effort, threads: 1 };
-                let (head, record) = encode(DType::Float32, 100, &elements, &options).unwrap();
+                let (head, record) = encode(DType::Float32, &[2000, 100], &elements, &options).unwrap();
                 options.threads = 3;
-                assert_eq!(encode(DType::Float32, 100, &elements, &options).unwrap(), (head, record.clone()));
+                assert_eq!(encode(DType::Float32, &[2000, 100], &elements, &options).unwrap(), (head, record.clone()));
                 for threads in [1, 2] {
                     options.threads = threads;
                     let mut out = vec![0xee; elements.len()];
@@ -144,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn elements_must_be_whole_rows() {
-        let kind = |columns, bytes: &[u8]| {
-            let encoded = encode(DType::Float32, columns, bytes, &CodecOptions::default());
+    fn elements_must_be_as_many_as_the_shape_says() {
+        let kind = |shape: &[u64], bytes: &[u8]| {
+            let encoded = encode(DType::Float32, shape, bytes, &CodecOptions::default());
             encoded.unwrap_err().kind()
         };
-        for (columns, n_bytes) in [(0, 8), (1, 6), (3, 8), (1, 0)] {
-            assert_eq!(kind(columns, &vec![0; n_bytes]), ErrorKind::InvalidArgument);
+        for (shape, n_bytes) in [(&[0][..], 0), (&[2], 7), (&[1 << 62], 8)] {
+            assert_eq!(kind(shape, &vec![0; n_bytes]), ErrorKind::InvalidArgument);
         }
-        assert!(encode(DType::String, 1, &[0], &CodecOptions::default()).is_err());
+        assert!(encode(DType::String, &[1], &[0], &CodecOptions::default()).is_err());
     }
 }

@@ -48,6 +48,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod archive;
+mod buffer;
 mod choose;
 pub mod codec;
 mod container;

@@ -6,6 +6,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod expand;
+pub(crate) mod fill;
 pub(crate) mod huffman;
 pub(crate) mod lookup;
 pub(crate) mod planes;

@@ -56,6 +56,18 @@ impl<'a, S: Copy + Into<u32>> Chain<'a, S> {
     }
 }
 
+/// Number of steps that are entries.
+pub(crate) fn count_nonzero<S: Copy + Default + PartialEq>(steps: &[S]) -> usize {
+    // In counters of a byte, which the compiler makes vectors of.
+    steps
+        .chunks(255)
+        .map(|steps| {
+            let zeros: u8 = steps.iter().map(|&step| u8::from(step == S::default())).sum();
+            steps.len() - usize::from(zeros)
+        })
+        .sum()
+}
+
 /// Puts the next of `values` where the chain leads to in `out`, and takes them off. Ends early when
 /// there are no more.
 pub(crate) fn scatter<W: Word, S: Copy + Into<u32>>(

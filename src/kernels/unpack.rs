@@ -1,19 +1,20 @@
 //! Symbols packed LSB-first, of at most eight bits each (spec §10.1).
 
 use super::Isa;
+use crate::buffer::Buffer;
 
 /// Unpacks `count` symbols of `bits` bits, 1 to 8; `None` if the bits after the last one are not
 /// zero.
 ///
 /// # Panics
 /// If `packed` has other than the bytes of so many symbols.
-pub(crate) fn bytes(isa: Isa, packed: &[u8], count: usize, bits: u32) -> Option<Vec<u8>> {
+pub(crate) fn bytes(isa: Isa, packed: &[u8], count: usize, bits: u32) -> Option<Buffer<u8>> {
     assert!((1..=8).contains(&bits) && packed.len() == (count * bits as usize).div_ceil(8));
     let used = count * bits as usize % 8;
     if used > 0 && packed[packed.len() - 1] >> used != 0 {
         return None;
     }
-    let mut out = vec![0; count];
+    let mut out = Buffer::new(count);
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => x86::unpack(packed, bits, &mut out),
@@ -77,12 +78,13 @@ mod tests {
             let wide: Vec<u32> = symbols.iter().copied().map(u32::from).collect();
             let mut packed = pack(&wide, bits);
             for isa in Isa::available() {
-                prop_assert_eq!(bytes(isa, &packed, symbols.len(), bits), Some(symbols.clone()));
+                let unpacked = bytes(isa, &packed, symbols.len(), bits).unwrap();
+                prop_assert_eq!(&*unpacked, &symbols[..]);
             }
             let unused = 8 * packed.len() - symbols.len() * bits as usize;
             if unused > 0 {
                 *packed.last_mut().unwrap() |= 0x80;
-                prop_assert_eq!(bytes(Isa::active(), &packed, symbols.len(), bits), None);
+                prop_assert!(bytes(Isa::active(), &packed, symbols.len(), bits).is_none());
             }
         }
     }

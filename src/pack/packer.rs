@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Within};
 use crate::limits::Limits;
 use crate::model::{InputFile, Model, ModelTensor, TensorData};
 use crate::parallel;
-use crate::payload::{EncodeStats, PayloadSpec};
+use crate::payload::{EncodeStats, PayloadSpec, fold};
 use crate::progress::Meter;
 use crate::tensor::{DType, ElementClass};
 use std::collections::HashMap;
@@ -15,9 +15,6 @@ use std::ops::Range;
 
 /// Tensors of fewer bytes than this stay in the skeleton: a hole of their own would cost more.
 const MIN_HOLE_BYTES: usize = 128;
-
-/// Rows are given at least this many columns, where the shape allows it.
-const MIN_COLUMNS: u64 = 16;
 
 /// Bytes whose elements are counted in one go.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -147,7 +144,10 @@ impl<'a, W: Write> Packer<'a, W> {
         self.writer.skeleton(&bytes[self.at..range.start])?;
         let spec = PayloadSpec {
             width,
-            columns: columns(&tensor.shape, (range.len() / width) as u64, *repeats),
+            columns: match repeats {
+                0 => fold(&tensor.shape),
+                _ => (range.len() / width) as u64,
+            },
             float: tensor.dtype.class() == ElementClass::Float,
         };
         let payload = self.payload(spec, tensor.file, range.clone())?;
@@ -178,22 +178,6 @@ impl<'a, W: Write> Packer<'a, W> {
         });
         Ok(payload)
     }
-}
-
-/// Columns to fold `stored` elements of a shape into: the last dimension, or as many of the last
-/// dimensions as make rows of some length.
-fn columns(shape: &[u64], stored: u64, repeats: u64) -> u64 {
-    if repeats > 0 {
-        return stored;
-    }
-    let mut columns = 1;
-    for dim in shape.iter().rev() {
-        columns *= dim;
-        if columns >= MIN_COLUMNS {
-            break;
-        }
-    }
-    columns
 }
 
 /// Elements that are not zero, those included that repeat the last one.

@@ -6,9 +6,8 @@ use crate::error::{Result, Within};
 use crate::kernels::Isa;
 use crate::sparse::{self, PositionKind, Positions, Rows, Store, Target};
 use crate::stream::Coding;
-use crate::values::{self, ValueKind, Values};
+use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;
-use std::borrow::Cow;
 
 /// How a block is kept, and what its parts cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(crate) struct DecodedBlock<'a, 't, W: Word> {
     entries: Positions<'a, 't>,
     alternates: Positions<'a, 't>,
     /// The entries in their order, as they are in memory, then whatever.
-    values: Cow<'a, [W]>,
+    values: InMemory<'a, W>,
     isa: Isa,
     pub(crate) layout: BlockLayout,
 }
@@ -56,7 +55,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         let alternates = sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - entry_bytes;
         let (value_kind, value_codings, values) = match m {
-            0 => (None, Vec::new(), Cow::Borrowed(&[][..])),
+            0 => (None, Vec::new(), InMemory::Borrowed(&[][..])),
             m => {
                 let runs = entries.positions.runs(m as usize);
                 let value_tables = tables.value_tables();

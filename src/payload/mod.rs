@@ -36,6 +36,22 @@ pub(crate) struct PayloadSpec {
     pub(crate) float: bool,
 }
 
+/// Rows of fewer elements are folded together.
+const MIN_COLUMNS: u64 = 16;
+
+/// Columns to fold a tensor of this shape into: the last dimension, or as many of the last
+/// dimensions as make rows of some length.
+pub(crate) fn fold(shape: &[u64]) -> u64 {
+    let mut columns = 1;
+    for dim in shape.iter().rev() {
+        columns *= dim;
+        if columns >= MIN_COLUMNS {
+            break;
+        }
+    }
+    columns
+}
+
 /// How payloads are encoded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EncodeOptions {

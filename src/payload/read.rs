@@ -9,7 +9,7 @@ use crate::word::{Word, with_word};
 use std::ops::Range;
 
 /// Results of at least this many bytes are written past the caches.
-const PAST_CACHES_BYTES: usize = 12 << 20;
+const PAST_CACHES_BYTES: usize = 1 << 20;
 
 /// Decodes the blocks that `elements` lie in, and writes the elements to `out`, little-endian; `out`
 /// has exactly their bytes, which are a payload's.

@@ -13,6 +13,7 @@ pub(crate) use target::{Store, Target};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
+use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand};
 use crate::stream::{self, Coding};
 use crate::word::Word;
@@ -200,7 +201,7 @@ impl Positions<'_, '_> {
     pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
         let all = 0..target.len();
         match self {
-            Self::None => target.pieces(all, |_, out| out.fill(background)),
+            Self::None => target.pieces(all, |_, out| fill(out, background)),
             Self::All => target.pieces(all, |at, out| out.copy_from_slice(&values[at..][..out.len()])),
             Self::Bitmap(bytes, _) => {
                 let isa = target.isa();
@@ -212,7 +213,7 @@ impl Positions<'_, '_> {
             Self::Members(members) => {
                 let mut entries = members.iter().zip(values).peekable();
                 target.pieces(all, |at, out| {
-                    out.fill(background);
+                    fill(out, background);
                     let end = (at + out.len()) as u32;
                     while let Some((&position, &value)) = entries.next_if(|entry| *entry.0 < end) {
                         out[position as usize - at] = value;

@@ -1,9 +1,11 @@
 //! Compressed sparse rows to compute on: packed steps or bitmaps, with pointers (spec §9.1.4).
 
 use super::{Rows, Target, row_parts};
+use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::kernels::scatter::{Chain, scatter};
+use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand, unpack};
 use crate::stream::bits;
 use crate::word::Word;
@@ -43,7 +45,7 @@ pub(crate) struct RowSet<'a> {
     entry_pointers: Vec<usize>,
     /// Steps before each group.
     step_pointers: Vec<usize>,
-    steps: Vec<u8>,
+    steps: Buffer<u8>,
     bitmaps: &'a [u8],
 }
 
@@ -156,7 +158,7 @@ impl<'a> RowSet<'a> {
             row_ends,
             step_pointers: entry_pointers.clone(),
             entry_pointers,
-            steps: vec![],
+            steps: Buffer::new(0),
             bitmaps: &[],
         };
         if step_bits == 0 {
@@ -214,7 +216,7 @@ impl<'a> RowSet<'a> {
             if steps.last() == Some(&0) {
                 return Err(Error::corrupt(format!("the last step of group {group} is an escape")));
             }
-            n_entries += steps.iter().filter(|&&step| step > 0).count();
+            n_entries += count_nonzero(steps);
         }
         self.check_total(n_entries)
     }
@@ -272,7 +274,7 @@ impl<'a> RowSet<'a> {
         for group in 0..self.step_pointers.len() {
             let mut chain = Chain::new(self.steps_of(group), self.form.escape());
             target.pieces(self.group_elements(group), |_, out| {
-                out.fill(background);
+                fill(out, background);
                 scatter(&mut chain, &mut values, out);
             });
             if !chain.is_done() {

@@ -1,5 +1,6 @@
 //! Where the elements of a block go, piece by piece.
 
+use crate::buffer::Buffer;
 use crate::kernels::{Isa, copy};
 use crate::word::Word;
 use std::ops::Range;
@@ -17,11 +18,11 @@ pub(crate) enum Store {
 }
 
 /// The bytes of a block's elements, little-endian, to be written.
-pub(crate) struct Target<'a, W> {
+pub(crate) struct Target<'a, W: Word> {
     out: &'a mut [u8],
     isa: Isa,
     store: Store,
-    buffer: Vec<W>,
+    buffer: Option<Buffer<W>>,
 }
 
 impl<'a, W: Word> Target<'a, W> {
@@ -31,7 +32,7 @@ impl<'a, W: Word> Target<'a, W> {
             out,
             isa,
             store,
-            buffer: Vec::new(),
+            buffer: None,
         }
     }
 
@@ -70,10 +71,11 @@ impl<'a, W: Word> Target<'a, W> {
         {
             return f(out);
         }
-        if self.buffer.len() < n {
-            self.buffer.resize(n, W::default());
-        }
-        let piece = &mut self.buffer[..n];
+        let buffer = match &mut self.buffer {
+            Some(buffer) if buffer.len() >= n => buffer,
+            other => other.insert(Buffer::new(n.max(PIECE_BYTES / W::WIDTH))),
+        };
+        let piece = &mut buffer[..n];
         f(piece);
         let bytes: &[u8] = bytemuck::cast_slice(piece);
         match self.store {
@@ -83,7 +85,7 @@ impl<'a, W: Word> Target<'a, W> {
     }
 }
 
-impl<W> Drop for Target<'_, W> {
+impl<W: Word> Drop for Target<'_, W> {
     fn drop(&mut self) {
         if self.store == Store::PastCaches {
             copy::fence(self.isa);

@@ -1,5 +1,6 @@
 //! A codebook: the few distinct patterns of a payload, and entries as codes (spec §8.2, §9.2).
 
+use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::lookup;
@@ -92,13 +93,13 @@ impl<W: Word> Codebook<W> {
     }
 
     /// Reads `count` codes and looks them up: elements as they are in memory.
-    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Vec<W>, Coding)> {
+    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Buffer<W>, Coding)> {
         let (codes, coding) = stream::read_small_symbols(cursor, count, self.code_bits())?;
-        let mut elements = vec![W::default(); count];
+        let mut elements = Buffer::new(count);
         lookup::codes(&codes, &self.0, &mut elements).ok_or_else(|| {
             Error::corrupt(format!("a code past the end of a codebook of {} patterns", self.0.len()))
         })?;
-        elements.iter_mut().for_each(|element| *element = element.to_le());
+        super::put_in_memory_order(&mut elements);
         Ok((elements, coding))
     }
 }
@@ -131,7 +132,7 @@ mod tests {
         let book = Codebook::of([5u16, 900, 7]).unwrap();
         assert!(book.read(&mut Cursor::new(&[0, 0b11]), 1).is_err());
         assert_eq!(
-            book.read(&mut Cursor::new(&[0, 0b10]), 1).unwrap().0,
+            *book.read(&mut Cursor::new(&[0, 0b10]), 1).unwrap().0,
             [900u16.to_le()]
         );
     }

@@ -2,6 +2,7 @@
 
 use super::bins::Bins;
 use super::codebook::Codebook;
+use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::expand::SLACK_BYTES;
@@ -247,9 +248,9 @@ pub(crate) fn read<W: Word>(
     tables: &[DecodeTable],
     codebook: Option<&Codebook<W>>,
     runs: &[usize],
-) -> Result<Vec<W>> {
+) -> Result<Buffer<W>> {
     let n: usize = runs.iter().sum();
-    let mut symbols = vec![0; n];
+    let mut symbols = Buffer::new(n);
     let mut bundle = Bundle::read(cursor)?;
     let mut rest = &mut symbols[..];
     for (&n, table) in runs.iter().zip(tables) {
@@ -261,7 +262,7 @@ pub(crate) fn read<W: Word>(
         return Err(Error::corrupt(format!("{} entries without a value table", rest.len())));
     }
     bundle.finish().within(|| "symbols".into())?;
-    let mut values = vec![W::default(); n + SLACK_BYTES / W::WIDTH];
+    let mut values = Buffer::new(n + SLACK_BYTES / W::WIDTH);
     let out = &mut values[..n];
     match &coder.map {
         ValueMap::Window { window, .. } => {
@@ -293,9 +294,7 @@ pub(crate) fn read<W: Word>(
                 .ok_or_else(|| Error::corrupt("a code past the end of the codebook"))?;
         }
     }
-    if cfg!(target_endian = "big") {
-        values.iter_mut().for_each(|value| *value = value.to_le());
-    }
+    super::put_in_memory_order(&mut values);
     Ok(values)
 }
 

@@ -11,6 +11,7 @@ pub(crate) use codebook::{Codebook, MAX_CODES};
 pub(crate) use coder::{MAX_VALUE_TABLES, ValueCoder, ValueCoderHead, ValueMap, window_cell};
 pub(crate) use planes::split as split_planes;
 
+use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
@@ -18,6 +19,7 @@ use crate::kernels::huffman::DecodeTable;
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::borrow::Cow;
+use std::ops::Deref;
 
 /// How values are kept; the numbers are those of the registry (spec §12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +71,24 @@ pub(crate) struct Values<'a, W: Word> {
     /// How the streams were coded, in their order.
     pub(crate) codings: Vec<Coding>,
     /// As they are in memory: little-endian. There may be more than were asked for.
-    pub(crate) elements: Cow<'a, [W]>,
+    pub(crate) elements: InMemory<'a, W>,
+}
+
+/// Elements in memory: those of the block itself, or decoded ones.
+pub(crate) enum InMemory<'a, W: Word> {
+    Borrowed(&'a [W]),
+    Decoded(Buffer<W>),
+}
+
+impl<W: Word> Deref for InMemory<'_, W> {
+    type Target = [W];
+
+    fn deref(&self) -> &[W] {
+        match self {
+            Self::Borrowed(elements) => elements,
+            Self::Decoded(elements) => elements,
+        }
+    }
 }
 
 /// What the blocks of a payload share, to write values with.
@@ -144,25 +163,29 @@ pub(crate) fn read<'a, W: Word>(
     let (kind, codings, elements) = match cursor.u8()? {
         0 => {
             let (bytes, coding) = stream::read_bytes(cursor, count * W::WIDTH)?;
-            (ValueKind::Raw, vec![coding], in_memory(bytes))
+            let elements = match bytes {
+                Cow::Borrowed(bytes) => in_memory(bytes),
+                Cow::Owned(bytes) => InMemory::Decoded(copied(&bytes)),
+            };
+            (ValueKind::Raw, vec![coding], elements)
         }
         1 => {
             let (elements, codings) = planes::read(cursor, isa, count)?;
-            (ValueKind::Planes, codings, elements.into())
+            (ValueKind::Planes, codings, InMemory::Decoded(elements))
         }
         2 => {
             let codebook = tables
                 .codebook
                 .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?;
             let (elements, coding) = codebook.read(cursor, count)?;
-            (ValueKind::Codebook, vec![coding], elements.into())
+            (ValueKind::Codebook, vec![coding], InMemory::Decoded(elements))
         }
         3 => {
             let coder = tables
                 .coder
                 .ok_or_else(|| Error::corrupt("coded values in a payload without a value coder"))?;
             let elements = coder::read(cursor, isa, coder, decode_tables, tables.codebook, runs)?;
-            (ValueKind::Coded, vec![Coding::Huffman], elements.into())
+            (ValueKind::Coded, vec![Coding::Huffman], InMemory::Decoded(elements))
         }
         4 => (ValueKind::Aligned, vec![Coding::Packed], read_aligned(cursor, count)?),
         id => return Err(Error::unsupported(format!("value kind {id}"))),
@@ -174,7 +197,7 @@ pub(crate) fn read<'a, W: Word>(
     })
 }
 
-fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<Cow<'a, [W]>> {
+fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<InMemory<'a, W>> {
     let zeros = |bytes: &[u8]| match bytes.iter().all(|&byte| byte == 0) {
         true => Ok(()),
         false => Err(Error::corrupt("the padding of aligned values is not zero")),
@@ -182,19 +205,28 @@ fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<Co
     zeros(cursor.take(padding(cursor.position()))?)?;
     let elements = cursor.take(count * W::WIDTH)?;
     zeros(cursor.take(padding(cursor.position() + CRC_BYTES))?)?;
-    Ok(in_memory(elements.into()))
+    Ok(in_memory(elements))
 }
 
 /// Bytes as the elements that they are; without a copy where they are aligned.
-fn in_memory<W: Word>(bytes: Cow<'_, [u8]>) -> Cow<'_, [W]> {
-    let copy = |bytes: &[u8]| {
-        let mut elements = vec![W::default(); bytes.len() / W::WIDTH];
-        bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
-        Cow::Owned(elements)
-    };
-    match bytes {
-        Cow::Borrowed(bytes) => bytemuck::try_cast_slice(bytes).map_or_else(|_| copy(bytes), Cow::Borrowed),
-        Cow::Owned(bytes) => copy(&bytes),
+fn in_memory<W: Word>(bytes: &[u8]) -> InMemory<'_, W> {
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(elements) => InMemory::Borrowed(elements),
+        Err(_) => InMemory::Decoded(copied(bytes)),
+    }
+}
+
+/// A copy of bytes as the elements that they are.
+fn copied<W: Word>(bytes: &[u8]) -> Buffer<W> {
+    let mut elements = Buffer::new(bytes.len() / W::WIDTH);
+    bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
+    elements
+}
+
+/// Patterns as they are in memory: little-endian.
+fn put_in_memory_order<W: Word>(elements: &mut [W]) {
+    if cfg!(target_endian = "big") {
+        elements.iter_mut().for_each(|element| *element = element.to_le());
     }
 }
 

@@ -3,6 +3,7 @@
 //! A rotation by one puts the sign of a float below its mantissa, and so the eight bits of a
 //! binary32's exponent into one byte: the plane that compresses.
 
+use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::{self, Isa};
@@ -22,7 +23,7 @@ pub(super) fn read<W: Word>(
     cursor: &mut Cursor<'_>,
     isa: Isa,
     count: usize,
-) -> Result<(Vec<W>, Vec<Coding>)> {
+) -> Result<(Buffer<W>, Vec<Coding>)> {
     let rotation = cursor.u8()?;
     if usize::from(rotation) >= 8 * W::WIDTH {
         return Err(Error::corrupt(format!(
@@ -34,9 +35,9 @@ pub(super) fn read<W: Word>(
         .map(|_| stream::read_bytes(cursor, count))
         .collect::<Result<Vec<_>>>()?;
     let bytes: Vec<&[u8]> = planes.iter().map(|(plane, _)| &**plane).collect();
-    let mut elements = vec![W::default(); count];
+    let mut elements = Buffer::new(count);
     kernels::planes::join(isa, &bytes, rotation.into(), &mut elements);
-    elements.iter_mut().for_each(|element| *element = element.to_le());
+    super::put_in_memory_order(&mut elements);
     Ok((elements, planes.iter().map(|(_, coding)| *coding).collect()))
 }
 

@@ -16,7 +16,7 @@ use crate::sparse::{Classes, row_parts};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
 use crate::values::{Codebook, ValueCoder, ValueMap};
 use crate::word::Word;
-use parts::PartCounts;
+use parts::{PartCounts, Price};
 
 /// Entries of a sample from which on more classes are tried.
 const ENTRIES_FOR_CLASSES: [(usize, &[usize]); 4] = [
@@ -111,9 +111,14 @@ impl Learned {
         codebook: Option<&Codebook<W>>,
         share: (u64, u64),
     ) {
+        // A sixteenth of a bit for a nanosecond is about a five hundredth of a float's entropy.
+        let price = Price(match options.profile {
+            Profile::Small => BIT / 16 / 128,
+            Profile::Balanced | Profile::Direct => BIT / 16 / 16,
+        });
         let evaluate = |learned: &mut Self| {
             let counts = learned.count_sample(sample, codebook);
-            learned.settle(&counts, share)
+            learned.settle(&counts, share, price)
         };
         let mut best_cost = evaluate(self);
         let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
@@ -267,11 +272,11 @@ impl Learned {
 
     /// Settles the forms of parts and the value tables; returns what all of it costs in units of
     /// 2^-16 bits, if the payload goes on as its `share` that was counted.
-    fn settle(&mut self, counts: &Counts, share: (u64, u64)) -> u64 {
+    fn settle(&mut self, counts: &Counts, share: (u64, u64), price: Price) -> u64 {
         let whole = |cost: u64| (u128::from(cost) * u128::from(share.1) / u128::from(share.0)) as u64;
         let mut cost = 0;
         for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
-            let (form, coded, tables) = counts.best_form();
+            let (form, coded, tables) = counts.best_form(price);
             part.form = form;
             cost += whole(coded) + tables;
         }

@@ -10,6 +10,23 @@ use super::values::smoothed;
 /// Gaps below this are counted one by one.
 const SMALL_GAPS: usize = 4096;
 
+/// What decoding takes, about, in units of 1/16 ns: a symbol of a bundle, an element of a bitmap, a
+/// step that leads to an entry, and low bits that are joined to it.
+const SYMBOL: u64 = 9;
+const EXPAND: u64 = 1;
+const SCATTER: u64 = 20;
+const WIDEN: u64 = 8;
+
+/// Bits that a nanosecond of decoding is worth, in units of 2^-16 of them for 1/16 ns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Price(pub(super) u64);
+
+impl Price {
+    fn of(self, time: u64) -> u64 {
+        self.0 * time
+    }
+}
+
 /// How often which symbols occur in a part.
 #[derive(Clone, Default)]
 pub(super) struct PartCounts {
@@ -67,7 +84,7 @@ impl PartCounts {
     }
 
     /// The form that is smallest, what its symbols cost, and its tables, in units of 2^-16 bits.
-    pub(super) fn best_form(&self) -> (Form, u64, u64) {
+    pub(super) fn best_form(&self, price: Price) -> (Form, u64, u64) {
         if self.n_entries == 0 {
             return (Form::None, 0, 0);
         }
@@ -75,7 +92,8 @@ impl PartCounts {
             return (Form::All, 0, 0);
         }
         let n_bytes: u64 = self.bitmap.iter().sum();
-        let mut best = (Form::Bitmap, 8 * n_bytes * BIT, 0);
+        let expanding = price.of(EXPAND * self.n_positions);
+        let mut best = (Form::Bitmap, 8 * n_bytes * BIT + expanding, 0);
         let mut consider = |form, coded, tables| {
             if coded + tables < best.1 + best.2 {
                 best = (form, coded, tables);
@@ -86,6 +104,7 @@ impl PartCounts {
         // Only a code with a chance is made.
         let coded = entropy(&self.bitmap);
         if coded < 8 * n_bytes * BIT {
+            let coded = coded + price.of(SYMBOL * n_bytes) + expanding;
             consider(Form::CodedBitmap, coded, code_cost(&self.bitmap, SymbolOrder::SetBits));
         }
         let mut least = u64::MAX;
@@ -96,6 +115,9 @@ impl PartCounts {
                 break;
             }
             least = least.min(coded);
+            let n_steps: u64 = steps.iter().sum();
+            let widening = if low_bits > 0 { WIDEN } else { 0 };
+            let coded = coded + price.of((SYMBOL + SCATTER + widening) * n_steps);
             consider(Form::CodedSteps { low_bits }, coded, code_cost(&steps, SymbolOrder::Number));
         }
         best

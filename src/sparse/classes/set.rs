@@ -1,26 +1,40 @@
 //! A set of entries by classes, as it stands in a block (spec §9.1.3).
 
 use super::{Classes, ESCAPE, Form, Lines, steps_of};
+use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
-use crate::kernels::scatter::{Chain, scatter};
-use crate::kernels::{Isa, expand};
+use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::fill::fill;
+use crate::kernels::{Isa, expand, unpack};
 use crate::sparse::{Rows, Target};
 use crate::stream::huffman::{Bundle, BundleWriter};
 use crate::stream::{self, Coding, bits};
 use crate::word::Word;
-use std::borrow::Cow;
 
 /// What a block has of a part.
 enum Stored<'a> {
     None,
     All,
-    Bitmap(Cow<'a, [u8]>),
+    /// As it is in the block.
+    Bitmap(&'a [u8]),
+    CodedBitmap(Buffer<u8>),
     /// Steps without low bits.
-    Steps(Vec<u8>),
-    /// Steps with them.
-    WideSteps(Vec<u16>, u32),
+    Steps(Buffer<u8>),
+    /// Steps with them, and what an escape skips.
+    WideSteps(Buffer<u16>, u32),
+}
+
+impl Stored<'_> {
+    /// Its bytes, if it is a bitmap.
+    fn bitmap(&self) -> &[u8] {
+        match self {
+            Self::Bitmap(bytes) => bytes,
+            Self::CodedBitmap(bytes) => bytes,
+            _ => &[],
+        }
+    }
 }
 
 /// A set of entries by classes, read and checked but for where its steps lead.
@@ -126,15 +140,15 @@ impl<'a, 't> ClassedSet<'a, 't> {
             false => None,
         };
         for ((part, table), &n) in self.classes.parts.iter().zip(tables).zip(&n_symbols) {
-            let mut symbols = vec![0; n];
+            let mut symbols = Buffer::new(n);
             if let (Some(bundle), Some(table)) = (&mut bundle, table) {
                 bundle.run(isa, table, &mut symbols);
             }
             self.parts.push(match part.form {
                 Form::None => Stored::None,
                 Form::All => Stored::All,
-                Form::Bitmap => Stored::Bitmap(Cow::Borrowed(&[])),
-                Form::CodedBitmap => Stored::Bitmap(symbols.into()),
+                Form::Bitmap => Stored::Bitmap(&[]),
+                Form::CodedBitmap => Stored::CodedBitmap(symbols),
                 Form::CodedSteps { .. } => Stored::Steps(symbols),
             });
         }
@@ -147,13 +161,13 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     return Err(Error::corrupt("the last step of a part is an escape"));
                 }
                 if low_bits > 0 {
-                    *stored = Stored::WideSteps(widen(cursor, steps, low_bits)?, ESCAPE << low_bits);
+                    *stored = Stored::WideSteps(widen(cursor, isa, steps, low_bits)?, ESCAPE << low_bits);
                 }
             }
         }
         for number in 0..self.parts.len() {
             if self.classes.parts[number].form == Form::Bitmap {
-                self.parts[number] = Stored::Bitmap(cursor.take(self.bitmap_bytes(number))?.into());
+                self.parts[number] = Stored::Bitmap(cursor.take(self.bitmap_bytes(number))?);
             }
         }
         Ok(())
@@ -185,13 +199,13 @@ impl<'a, 't> ClassedSet<'a, 't> {
     /// Entries of a part; checks the bits of bitmaps after their positions.
     fn count(&self, isa: Isa, part: usize) -> Result<usize> {
         let length = self.length(part);
-        let entries = |is_entry: &mut dyn Iterator<Item = bool>| is_entry.filter(|&is| is).count();
         Ok(match &self.parts[part] {
             Stored::None => 0,
             Stored::All => self.n_lines(part) * length,
-            Stored::Steps(steps) => entries(&mut steps.iter().map(|&step| step > 0)),
-            Stored::WideSteps(steps, _) => entries(&mut steps.iter().map(|&step| step > 0)),
-            Stored::Bitmap(bytes) => {
+            Stored::Steps(steps) => count_nonzero(steps),
+            Stored::WideSteps(steps, _) => count_nonzero(steps),
+            Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
+                let bytes = self.parts[part].bitmap();
                 if !length.is_multiple_of(8) {
                     let mut ends = bytes.chunks_exact(length.div_ceil(8)).filter_map(<[u8]>::last);
                     if ends.any(|last| last >> (length % 8) != 0) {
@@ -251,7 +265,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
         let length = self.row_length;
         let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
         match part {
-            Stored::None => rows.for_each(|start| target.pieces(start..start + length, |_, out| out.fill(background))),
+            Stored::None => rows.for_each(|start| target.pieces(start..start + length, |_, out| fill(out, background))),
             Stored::All => {
                 for start in rows {
                     let (row, rest) = values.split_at(length);
@@ -261,9 +275,10 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     });
                 }
             }
-            Stored::Bitmap(bytes) => {
+            Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
                 let isa = target.isa();
-                for (start, bitmap) in rows.zip(bytes.chunks_exact(length.div_ceil(8))) {
+                let bitmaps = part.bitmap().chunks_exact(length.div_ceil(8));
+                for (start, bitmap) in rows.zip(bitmaps) {
                     // Pieces but the last are whole bytes of the bitmap.
                     target.pieces(start..start + length, |at, out| {
                         let bitmap = &bitmap[(at - start) / 8..];
@@ -291,7 +306,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
         for &row in self.rows_of(class) {
             let start = row as usize * self.row_length;
             target.piece(start..start + self.row_length, |out| {
-                out.fill(background);
+                fill(out, background);
                 let mut left = values.iter();
                 for line in &mut lines {
                     line.next(|column| {
@@ -318,7 +333,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     left: match &self.parts[part] {
                         Stored::None => Left::None,
                         Stored::All => Left::All,
-                        Stored::Bitmap(bytes) => Left::Bitmap(bytes),
+                        stored @ (Stored::Bitmap(_) | Stored::CodedBitmap(_)) => Left::Bitmap(stored.bitmap()),
                         Stored::Steps(steps) => Left::Steps(Chain::new(steps, ESCAPE)),
                         Stored::WideSteps(steps, escape) => Left::WideSteps(Chain::new(steps, *escape)),
                     },
@@ -425,7 +440,7 @@ fn scatter_rows<W: Word, S: Copy + Into<u32>>(
 ) -> Result<()> {
     for start in rows {
         target.pieces(start..start + length, |_, out| {
-            out.fill(background);
+            fill(out, background);
             scatter(&mut chain, values, out);
         });
     }
@@ -436,16 +451,24 @@ fn scatter_rows<W: Word, S: Copy + Into<u32>>(
 }
 
 /// Steps with their low bits: 0 for an escape, one more than the gap for an entry.
-fn widen(cursor: &mut Cursor<'_>, steps: &[u8], low_bits: u32) -> Result<Vec<u16>> {
-    let n_entries = steps.iter().filter(|&&step| step > 0).count();
+fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Result<Buffer<u16>> {
+    let n_entries = count_nonzero(steps);
     let packed = cursor.take(bits::packed_bytes(n_entries, low_bits)?)?;
-    let mut low = bits::unpack(packed, n_entries, low_bits)?.into_iter();
-    let wide = steps.iter().map(|&step| match step {
-        0 => 0,
-        // At most 254·2^8 + 255 + 1.
-        step => ((u32::from(step) - 1) << low_bits | low.next().unwrap_or(0)) as u16 + 1,
-    });
-    Ok(wide.collect())
+    let low = unpack::bytes(isa, packed, n_entries, low_bits)
+        .ok_or_else(|| Error::corrupt("bits after the last low bits are not zero"))?;
+    let mut wide = Buffer::new(steps.len());
+    let mut next = 0;
+    for (wide, &step) in wide.iter_mut().zip(steps) {
+        // At most 254·2^8 + 255 + 1. After the last entry comes no escape.
+        let low = low.get(next).copied().unwrap_or(0);
+        *wide = match step {
+            0 => 0,
+            step => (u16::from(step) - 1) << low_bits | u16::from(low),
+        };
+        *wide += u16::from(step > 0);
+        next += usize::from(step > 0);
+    }
+    Ok(wide)
 }
 
 /// The rows by their class, and where each class ends.

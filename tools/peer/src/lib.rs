@@ -1,0 +1,114 @@
+//! tfzip behind the two functions that a harness for codecs calls: one tensor of float32 becomes
+//! bytes, and comes back. One thread.
+//!
+//! The environment variables `TFZIP_PROFILE` (`direct`, `balanced`, `small`) and `TFZIP_EFFORT`
+//! (`fast`, `thorough`) choose how it is encoded.
+//!
+//! What is measured is what a reader of a `.tfz` file does for a tensor: every checksum is compared
+//! and every rule checked. What a manifest says of the record stands in front of it.
+
+use std::slice;
+use tfzip::codec::{self, CodecOptions, RecordHead};
+use tfzip::{DType, Result};
+
+fn options() -> Result<CodecOptions> {
+    let mut options = CodecOptions::default();
+    options.threads = 1;
+    if let Ok(profile) = std::env::var("TFZIP_PROFILE") {
+        options.profile = profile.parse()?;
+    }
+    if let Ok(effort) = std::env::var("TFZIP_EFFORT") {
+        options.effort = effort.parse()?;
+    }
+    Ok(options)
+}
+
+/// The head as a manifest has it, a varint a number, and then the record.
+fn encode(shape: &[u64], elements: &[u8]) -> Result<Vec<u8>> {
+    let (head, record) = codec::encode(DType::Float32, shape, elements, &options()?)?;
+    let mut bytes = Vec::new();
+    for mut number in [
+        head.width as u64,
+        head.elements,
+        head.columns,
+        head.table_bytes,
+        head.blocks,
+    ] {
+        while number >= 0x80 {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+    }
+    bytes.extend(record);
+    Ok(bytes)
+}
+
+fn decode(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()> {
+    let mut next = || {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = bytes.split_first()?;
+            bytes = rest;
+            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    };
+    let head = RecordHead {
+        width: usize::try_from(next()?).ok()?,
+        elements: next()?,
+        columns: next()?,
+        table_bytes: next()?,
+        blocks: next()?,
+    };
+    codec::decode(&head, bytes, out, options).ok()
+}
+
+/// Encodes a tensor of float32 into `dst`; returns the number of bytes, or -1.
+///
+/// # Safety
+/// `shape` points to `ndim` dimensions, `elements` to as many float32 as they make, `dst` to `cap`
+/// bytes that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn peer_encode(
+    elements: *const f32,
+    shape: *const u64,
+    ndim: u32,
+    dst: *mut u8,
+    cap: u64,
+) -> i64 {
+    // SAFETY: the caller's promise.
+    let shape = unsafe { slice::from_raw_parts(shape, ndim as usize) };
+    let n = shape.iter().product::<u64>() as usize;
+    // SAFETY: the caller's promise.
+    let elements = unsafe { slice::from_raw_parts(elements.cast::<u8>(), n * size_of::<f32>()) };
+    match encode(shape, elements) {
+        Ok(bytes) if bytes.len() as u64 <= cap => {
+            // SAFETY: the caller's promise, and the lengths have just been compared.
+            unsafe { dst.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+            bytes.len() as i64
+        }
+        _ => -1,
+    }
+}
+
+/// Decodes what [`peer_encode`] wrote into `dst`; returns 0 if that succeeded.
+///
+/// # Safety
+/// `src` points to `len` bytes, `dst` to `elements` float32 that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn peer_decode(src: *const u8, len: u64, dst: *mut f32, elements: u64) -> i32 {
+    // SAFETY: the caller's promise.
+    let src = unsafe { slice::from_raw_parts(src, len as usize) };
+    // SAFETY: the caller's promise.
+    let dst = unsafe { slice::from_raw_parts_mut(dst.cast::<u8>(), elements as usize * size_of::<f32>()) };
+    let mut options = CodecOptions::default();
+    options.threads = 1;
+    match decode(src, dst, &options) {
+        Some(()) => 0,
+        None => 1,
+    }
+}
