@@ -7,10 +7,6 @@ use crate::word::Word;
 /// Bytes after the last value that an expansion may read: a whole vector of lanes that stay unused.
 pub(crate) const SLACK_BYTES: usize = 64;
 
-/// Elements that the faster versions expand at a time.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const STEP: usize = 64;
-
 /// Writes the elements of a bitmap to `out`: for every set bit, the lowest first, the next of
 /// `values`; for every other the background. Returns the number of set bits.
 ///
@@ -115,7 +111,7 @@ const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(width: usize) -
 mod x86 {
     #![allow(unsafe_code)]
 
-    use super::{SLACK_BYTES, STEP, byte_sources, count_ones_plain, expand_plain, sources};
+    use super::{SLACK_BYTES, byte_sources, count_ones_plain, expand_plain, sources};
     use crate::kernels::Isa;
     use crate::word::Word;
     use core::arch::x86_64::*;
@@ -161,28 +157,37 @@ mod x86 {
         out: &mut [W],
     ) {
         assert!((values.len() - n_set) * W::WIDTH >= SLACK_BYTES);
-        // What is less than a step is left to the plain version.
+        // What is less than a byte of the bitmap is left to the plain version.
         let whole = match W::WIDTH {
             16 => 0,
-            _ => out.len() / STEP * STEP,
+            _ => out.len() / 8 * 8,
         };
         let (now, rest) = out.split_at_mut(whole);
         let (bits, bits_after) = bitmap.split_at(whole / 8);
-        let bits = bits.as_chunks::<{ STEP / 8 }>().0;
         let from = values.as_ptr().cast();
-        let to = now.as_mut_ptr().cast();
+        let to = now.as_mut_ptr().cast::<u8>();
         let pattern = background.to_bits() as i64;
-        // SAFETY (of all five): kernels are only chosen on machines that have their instructions.
-        // `now` has STEP elements for each of `bits`. At most n_set bits are set, and SLACK_BYTES of
-        // values follow, which is the most that a load reads.
-        let used = match (W::WIDTH, isa) {
-            (_, Isa::Avx512) => unsafe { avx512::<W>(bits, pattern, from, to) },
-            (4, _) => unsafe { avx2_4(bits, pattern as i32, from, to) },
-            (8, _) => unsafe { avx2_8(bits, pattern, from, to) },
-            (2, _) => unsafe { avx2_2(bits, pattern as i16, from, to) },
-            _ => unsafe { avx2_1(bits, pattern as i8, from, to) },
+        // AVX-512 takes 64 elements at a time, and leaves what is less to AVX2.
+        let (words, bytes) = match isa {
+            Isa::Avx512 => bits.as_chunks::<8>(),
+            _ => (&[][..], bits),
         };
-        expand_plain(bits_after, background, &values[used..], rest);
+        // SAFETY (of all): kernels are only chosen on machines that have their instructions. `now`
+        // has eight elements for each byte of `bits`, which are first `words`, then `bytes`. At most
+        // n_set bits are set, and SLACK_BYTES of values follow, which is the most that a load reads.
+        let in_words = match words {
+            [] => 0,
+            words => unsafe { avx512::<W>(words, pattern, from, to) },
+        };
+        let from = unsafe { from.add(in_words * W::WIDTH) };
+        let to = unsafe { to.add(64 * words.len() * W::WIDTH) };
+        let in_bytes = match W::WIDTH {
+            4 => unsafe { avx2_4(bytes, pattern as i32, from, to) },
+            8 => unsafe { avx2_8(bytes, pattern, from, to) },
+            2 => unsafe { avx2_2(bytes, pattern as i16, from, to) },
+            _ => unsafe { avx2_1(bytes, pattern as i8, from, to) },
+        };
+        expand_plain(bits_after, background, &values[in_words + in_bytes..], rest);
     }
 
     // Each of the functions below returns the number of values that it used.
@@ -191,10 +196,10 @@ mod x86 {
     // As said where they are called.
 
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_4(bits: &[[u8; STEP / 8]], background: i32, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx2_4(bits: &[u8], background: i32, from: *const u8, mut to: *mut u8) -> usize {
         let background = _mm256_castsi256_ps(_mm256_set1_epi32(background));
         let mut used = 0;
-        for &byte in bits.as_flattened() {
+        for &byte in bits {
             // SAFETY: eight elements of this byte, from at most eight values.
             unsafe {
                 let lanes = _mm256_loadu_si256(LANES_4[usize::from(byte)].as_ptr().cast());
@@ -211,10 +216,10 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_8(bits: &[[u8; STEP / 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx2_8(bits: &[u8], background: i64, from: *const u8, mut to: *mut u8) -> usize {
         let background = _mm256_castsi256_ps(_mm256_set1_epi64x(background));
         let mut used = 0;
-        for half in bits.as_flattened().iter().flat_map(|byte| [byte & 15, byte >> 4]) {
+        for half in bits.iter().flat_map(|byte| [byte & 15, byte >> 4]) {
             // SAFETY: four elements of this half of a byte, from at most four values.
             unsafe {
                 let lanes = _mm256_loadu_si256(LANES_8[usize::from(half)].as_ptr().cast());
@@ -230,10 +235,10 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_2(bits: &[[u8; STEP / 8]], background: i16, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx2_2(bits: &[u8], background: i16, from: *const u8, mut to: *mut u8) -> usize {
         let background = _mm_set1_epi16(background);
         let mut used = 0;
-        for &byte in bits.as_flattened() {
+        for &byte in bits {
             // SAFETY: eight elements of this byte, from at most eight values.
             unsafe {
                 let bytes = _mm_loadu_si128(BYTES_2[usize::from(byte)].as_ptr().cast());
@@ -248,10 +253,10 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_1(bits: &[[u8; STEP / 8]], background: i8, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx2_1(bits: &[u8], background: i8, from: *const u8, mut to: *mut u8) -> usize {
         let background = _mm_set1_epi8(background);
         let mut used = 0;
-        for &byte in bits.as_flattened() {
+        for &byte in bits {
             // SAFETY: eight elements of this byte, from at most eight values.
             unsafe {
                 let bytes = _mm_loadl_epi64(BYTES_1[usize::from(byte)].as_ptr().cast());
@@ -266,7 +271,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-    unsafe fn avx512<W: Word>(bits: &[[u8; STEP / 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx512<W: Word>(bits: &[[u8; 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
         let lanes = 64 / W::WIDTH;
         let background = match W::WIDTH {
             1 => _mm512_set1_epi8(background as i8),
@@ -277,7 +282,7 @@ mod x86 {
         let mut used = 0;
         for word in bits {
             let mut word = u64::from_le_bytes(*word);
-            for _ in 0..STEP / lanes {
+            for _ in 0..64 / lanes {
                 // SAFETY: one vector of elements, from at most one of values.
                 unsafe {
                     let next = _mm512_loadu_si512(from.add(W::WIDTH * used).cast());
@@ -302,7 +307,7 @@ mod x86 {
 mod neon {
     #![allow(unsafe_code)]
 
-    use super::{SLACK_BYTES, STEP, byte_sources, expand_plain, sources};
+    use super::{SLACK_BYTES, byte_sources, expand_plain, sources};
     use crate::word::Word;
     use core::arch::aarch64::*;
 
@@ -318,7 +323,7 @@ mod neon {
         assert!((values.len() - n_set) * W::WIDTH >= SLACK_BYTES);
         let whole = match W::WIDTH {
             16 => 0,
-            _ => out.len() / STEP * STEP,
+            _ => out.len() / 8 * 8,
         };
         let (now, rest) = out.split_at_mut(whole);
         let (bits, bits_after) = bitmap.split_at(whole / 8);

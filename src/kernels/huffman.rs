@@ -35,15 +35,22 @@ pub(crate) struct DecodeTable(Box<[u16; ENTRIES]>);
 
 impl DecodeTable {
     /// The table of a complete code: for each symbol its code word, first bit lowest, and the bits of
-    /// that. The words are below 2 to their bits, at most [`MAX_CODE_BITS`].
+    /// that, at most [`MAX_CODE_BITS`]; in the order of these bits.
     pub(crate) fn new(words: impl Iterator<Item = (u8, u16, u8)>) -> Self {
         let mut entries = Box::new([0; ENTRIES]);
-        for (symbol, word, bits) in words {
-            // A word stands at all indices that begin with it.
-            entries[usize::from(word)..]
-                .iter_mut()
-                .step_by(1 << bits)
-                .for_each(|entry| *entry = u16::from(symbol) << 8 | u16::from(bits));
+        // What the first `bits` bits of a stream lead to stands in as many entries as these have
+        // values. One bit more doubles them: only its own words are new.
+        let mut bits = 0;
+        for (symbol, word, bits_of_word) in words {
+            while bits < bits_of_word {
+                let half = 1 << bits;
+                entries.copy_within(..half, half);
+                bits += 1;
+            }
+            entries[usize::from(word) % ENTRIES] = u16::from(symbol) << 8 | u16::from(bits_of_word);
+        }
+        for bits in u32::from(bits)..MAX_CODE_BITS {
+            entries.copy_within(..1 << bits, 1 << bits);
         }
         Self(entries)
     }
@@ -100,13 +107,17 @@ impl<'a> Streams<'a> {
                 n = rounds(self, out);
             }
         }
-        for symbols in out.chunks_mut(self.n_streams) {
-            for (stream, symbol) in symbols.iter_mut().enumerate() {
+        // The same with care: what lies beyond `bytes` is not loaded.
+        for symbols in out.chunks_mut(self.n_streams * SYMBOLS_PER_FILL) {
+            for stream in 0..self.n_streams.min(symbols.len()) {
                 self.fill(stream);
-                let buffer = &mut self.buffers[stream];
-                let entry = table.0[*buffer as usize % ENTRIES];
-                *symbol = (entry >> 8) as u8;
-                *buffer >>= entry & 63;
+            }
+            for symbols in symbols.chunks_mut(self.n_streams) {
+                for (symbol, buffer) in symbols.iter_mut().zip(&mut self.buffers) {
+                    let entry = table.0[*buffer as usize % ENTRIES];
+                    *symbol = (entry >> 8) as u8;
+                    *buffer >>= entry & 63;
+                }
             }
         }
     }

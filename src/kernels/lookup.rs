@@ -50,13 +50,12 @@ pub(crate) fn bins<W: Word>(isa: Isa, bins: &[Bin], symbols: &[u8], raw: &[u8], 
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => x86::bins(&all, symbols, raw, out),
-        _ => bins_plain(&all, symbols, raw, out),
+        _ => bins_plain(&all, symbols, 0, raw, out),
     }
 }
 
-#[inline(always)]
-fn bins_plain<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
-    let mut at = 0;
+/// Reads from bit `at` on; returns where the bits end.
+fn bins_plain<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], mut at: usize, raw: &[u8], out: &mut [W]) -> usize {
     for (out, &symbol) in out.iter_mut().zip(symbols) {
         let bin = bins[usize::from(symbol)];
         let rest = raw.get(at / 8..).unwrap_or_default();
@@ -75,17 +74,60 @@ fn bins_plain<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], ou
 mod x86 {
     #![allow(unsafe_code)]
 
-    use super::{Bin, MAX_ENTRIES, bins_plain};
+    use super::{Bin, MAX_ENTRIES, MAX_LOW_BITS, bins_plain};
     use crate::word::Word;
 
-    /// The plain version, with the shifts and masks of BMI2.
+    /// Values that are looked up between two looks at where the raw bits end.
+    const STEP: usize = 8;
+
+    /// Bytes after the start of a step that its loads may touch: its low bits, begun inside a byte,
+    /// and a load of eight bytes at the last of them.
+    const REACH: usize = STEP * MAX_LOW_BITS as usize / 8 + 1 + 8;
+
+    /// Low bits of two values that a load of eight bytes has wherever they begin in its first byte.
+    const PAIR_BITS: u64 = 57;
+
     pub(super) fn bins<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
-        #[target_feature(enable = "bmi1,bmi2")]
-        fn bins_bmi2<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
-            bins_plain(bins, symbols, raw, out)
+        if W::WIDTH > 4 {
+            return bins_plain(bins, symbols, 0, raw, out);
         }
         // SAFETY: AVX2 kernels are only chosen on machines with BMI1 and BMI2.
-        unsafe { bins_bmi2(bins, symbols, raw, out) }
+        let (done, at) = unsafe { steps(bins, symbols, raw, out) };
+        bins_plain(bins, &symbols[done..], at, raw, &mut out[done..])
+    }
+
+    /// Returns how many values it looked up, and the bits that they took.
+    #[target_feature(enable = "bmi1,bmi2")]
+    fn steps<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> (usize, usize) {
+        // The base, of at most 32 bits, and the number of low bits in one load.
+        let table: [u64; MAX_ENTRIES] = std::array::from_fn(|i| bins[i].base & 0xffff_ffff | u64::from(bins[i].low_bits) << 32);
+        let mut at = 0;
+        let mut done = 0;
+        let steps = symbols.as_chunks::<STEP>().0.iter().zip(out.as_chunks_mut::<STEP>().0);
+        for (symbols, out) in steps {
+            if at / 8 + REACH > raw.len() {
+                break;
+            }
+            // SAFETY: in a step `at` grows by at most STEP · MAX_LOW_BITS before the last load, so that
+            // this ends at most REACH bytes after the byte that the step began in, inside of `raw`.
+            let load = |at: usize| unsafe { raw.as_ptr().add(at / 8).cast::<u64>().read_unaligned() } >> (at % 8);
+            for (symbols, out) in symbols.as_chunks::<2>().0.iter().zip(out.as_chunks_mut::<2>().0) {
+                let [a, b] = symbols.map(|symbol| table[usize::from(symbol)]);
+                let (a_bits, b_bits) = (a >> 32, b >> 32);
+                let word = load(at);
+                let low = |word: u64, bits: u64| core::arch::x86_64::_bzhi_u64(word, bits as u32);
+                out[0] = W::from_bits(a | low(word, a_bits));
+                at += a_bits as usize;
+                let word = match a_bits + b_bits <= PAIR_BITS {
+                    true => word >> a_bits,
+                    false => load(at),
+                };
+                out[1] = W::from_bits(b | low(word, b_bits));
+                at += b_bits as usize;
+            }
+            done += STEP;
+        }
+        (done, at)
     }
 }
 

@@ -88,6 +88,21 @@ impl<'a> BitReader<'a> {
         Ok(value as u32)
     }
 
+    /// The number of zeros before the next one, which is read too; at most `most`, which is at most
+    /// 56.
+    pub(crate) fn zeros(&mut self, most: u32) -> Result<u32> {
+        let zeros = self.peek().trailing_zeros();
+        if zeros > most {
+            return Err(Error::corrupt(format!(
+                "more than {most} zeros at bit {}, or the end",
+                self.at
+            )));
+        }
+        self.take(zeros)?;
+        self.take(1)?;
+        Ok(zeros)
+    }
+
     /// Bits that have been read.
     pub(crate) fn position(&self) -> usize {
         self.at

@@ -81,29 +81,55 @@ impl PrefixCode {
             .sum()
     }
 
+    /// How many words have each number of bits.
+    fn words_by_length(&self) -> [u16; ABSENT as usize + 1] {
+        let mut counts = [0; ABSENT as usize + 1];
+        for &length in &self.lengths {
+            counts[usize::from(length)] += 1;
+        }
+        counts
+    }
+
     /// The code words, first bit lowest, as they are written; 0 for absent symbols.
     pub(crate) fn words(&self) -> Vec<u16> {
-        let mut words = vec![0; self.lengths.len()];
-        let mut next = 0u16;
-        for length in 1..=MAX_CODE_BITS as u8 {
-            next <<= 1;
-            for (word, _) in words.iter_mut().zip(&self.lengths).filter(|(_, l)| **l == length) {
-                *word = next.reverse_bits() >> (16 - u32::from(length));
-                next = next.wrapping_add(1);
-            }
+        // The next word of each length: they follow from each other, as in RFC 1951. Absent symbols
+        // come last, and what is counted for them is not used.
+        let counts = self.words_by_length();
+        let mut next = [0u16; ABSENT as usize + 1];
+        for length in 1..next.len() {
+            next[length] = (next[length - 1] + counts[length - 1]) << 1;
         }
-        words
+        let word = |&length: &u8| {
+            let word = next[usize::from(length)];
+            next[usize::from(length)] = word.wrapping_add(1);
+            match length {
+                0 | ABSENT => 0,
+                length => word.reverse_bits() >> (16 - u32::from(length)),
+            }
+        };
+        self.lengths.iter().map(word).collect()
     }
 
     /// What decoding looks up.
     pub(crate) fn decode_table(&self) -> DecodeTable {
         let words = self.words();
-        let present = (0u8..=255).zip(words).zip(&self.lengths);
-        DecodeTable::new(
-            present
-                .filter(|(_, length)| **length != ABSENT)
-                .map(|((symbol, word), &length)| (symbol, word, length)),
-        )
+        // The symbols in the order of their lengths.
+        let counts = self.words_by_length();
+        let mut next = [0; ABSENT as usize + 1];
+        for length in 1..next.len() {
+            next[length] = next[length - 1] + usize::from(counts[length - 1]);
+        }
+        let n_present = next[usize::from(ABSENT)];
+        let mut sorted = [0u8; MAX_SYMBOLS];
+        for (symbol, &length) in (0u8..=255).zip(&self.lengths) {
+            let slot = &mut next[usize::from(length)];
+            sorted[*slot] = symbol;
+            *slot += 1;
+        }
+        DecodeTable::new(sorted[..n_present].iter().map(|&symbol| {
+            let i = usize::from(symbol);
+            (symbol, words[i], self.lengths[i])
+        }))
     }
 
     /// Bits that [`write`](Self::write) takes.
@@ -132,13 +158,7 @@ impl PrefixCode {
         let mut lengths = vec![ABSENT; n];
         let mut last = FIRST_LENGTH;
         for symbol in order.symbols(n) {
-            let mut zeros = 0u8;
-            while bits.take(1)? == 0 {
-                zeros += 1;
-                if zeros > 2 * ABSENT {
-                    return Err(Error::corrupt("a code length is out of range"));
-                }
-            }
+            let zeros = bits.zeros(2 * u32::from(ABSENT))? as u8;
             let step = zeros.div_ceil(2);
             let length = match zeros % 2 {
                 0 => last.checked_add(step),
