@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
 use crate::payload::{EncodeOptions, PayloadMeta, PayloadSpec, Record, encode};
-use crate::sparse::Store;
+use crate::kernels::Store;
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
 

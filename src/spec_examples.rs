@@ -2,9 +2,9 @@
 
 use crate::archive::Archive;
 use crate::cursor::{Cursor, put_crc};
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Store};
 use crate::payload::{PayloadMeta, Record};
-use crate::sparse::{self, Rows, Store};
+use crate::sparse::{self, Rows};
 use crate::word::with_word;
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::parallel;
 use crate::payload::Record;
-use crate::sparse::Store;
+use crate::kernels::Store;
 use crate::word::{Word, with_word};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

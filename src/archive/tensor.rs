@@ -7,7 +7,7 @@ use crate::container::{Index, Source, TensorRow};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::payload::{self, Record};
-use crate::sparse::Store;
+use crate::kernels::Store;
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
 use std::ops::Range;

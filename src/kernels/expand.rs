@@ -1,7 +1,7 @@
 //! Expansion of a bitmap: the next value where a bit is set, the background elsewhere
 //! (spec §9.1.1).
 
-use super::Isa;
+use super::{Isa, Store};
 use crate::word::Word;
 
 /// Bytes after the last value that an expansion may read: a whole vector of lanes that stay unused.
@@ -11,11 +11,19 @@ pub(crate) const SLACK_BYTES: usize = 64;
 /// `values`; for every other the background. Returns the number of set bits.
 ///
 /// `values` goes on after the values that are used, by [`SLACK_BYTES`] at least: with less, the
-/// result is the same and takes longer.
+/// result is the same and takes longer. What is written past the caches is so where `out`
+/// [`fits_lines`], and needs a [`fence`](super::copy::fence).
 ///
 /// # Panics
 /// If `bitmap` is shorter than the bits of `out`, or `values` than what is set of them.
-pub(crate) fn expand<W: Word>(isa: Isa, bitmap: &[u8], background: W, values: &[W], out: &mut [W]) -> usize {
+pub(crate) fn expand<W: Word>(
+    isa: Isa,
+    store: Store,
+    bitmap: &[u8],
+    background: W,
+    values: &[W],
+    out: &mut [W],
+) -> usize {
     let bitmap = &bitmap[..out.len().div_ceil(8)];
     let n_set = count_ones(isa, bitmap, out.len());
     assert!(n_set <= values.len());
@@ -23,16 +31,25 @@ pub(crate) fn expand<W: Word>(isa: Isa, bitmap: &[u8], background: W, values: &[
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 if spare >= SLACK_BYTES => {
-            x86::expand(isa, bitmap, background, values, n_set, out);
+            let past_caches = store == Store::PastCaches && fits_lines(out);
+            x86::expand(isa, past_caches, bitmap, background, values, n_set, out);
         }
         #[cfg(target_arch = "aarch64")]
         Isa::Neon if spare >= SLACK_BYTES => neon::expand(bitmap, background, values, n_set, out),
         _ => {
-            let _ = spare;
+            let _ = (spare, store);
             expand_plain(bitmap, background, values, out);
         }
     }
     n_set
+}
+
+/// Whether elements begin and end with a cache line: then they can be written past the caches in whole
+/// lines.
+pub(crate) fn fits_lines<W: Word>(out: &[W]) -> bool {
+    const LINE: usize = 64;
+    let bytes: &[u8] = bytemuck::cast_slice(out);
+    bytes.as_ptr().align_offset(LINE) == 0 && bytes.len().is_multiple_of(LINE)
 }
 
 /// Number of bits set among the first `n` of a bitmap that has them.
@@ -147,9 +164,11 @@ mod x86 {
         unsafe { count(bytes) }
     }
 
-    /// As `super::expand`; `n_set` bits are set, and `values` has SLACK_BYTES more.
+    /// As `super::expand`; `n_set` bits are set, and `values` has SLACK_BYTES more. What is to be written
+    /// past the caches begins and ends with a line.
     pub(super) fn expand<W: Word>(
         isa: Isa,
+        past_caches: bool,
         bitmap: &[u8],
         background: W,
         values: &[W],
@@ -175,14 +194,17 @@ mod x86 {
         // SAFETY (of all): kernels are only chosen on machines that have their instructions. `now`
         // has eight elements for each byte of `bits`, which are first `words`, then `bytes`. At most
         // n_set bits are set, and SLACK_BYTES of values follow, which is the most that a load reads.
+        // What is written past the caches is aligned to the vectors, as its lines are.
         let in_words = match words {
             [] => 0,
-            words => unsafe { avx512::<W>(words, pattern, from, to) },
+            words if past_caches => unsafe { avx512::<W, true>(words, pattern, from, to) },
+            words => unsafe { avx512::<W, false>(words, pattern, from, to) },
         };
         let from = unsafe { from.add(in_words * W::WIDTH) };
         let to = unsafe { to.add(64 * words.len() * W::WIDTH) };
         let in_bytes = match W::WIDTH {
-            4 => unsafe { avx2_4(bytes, pattern as i32, from, to) },
+            4 if past_caches => unsafe { avx2_4::<true>(bytes, pattern as i32, from, to) },
+            4 => unsafe { avx2_4::<false>(bytes, pattern as i32, from, to) },
             8 => unsafe { avx2_8(bytes, pattern, from, to) },
             2 => unsafe { avx2_2(bytes, pattern as i16, from, to) },
             _ => unsafe { avx2_1(bytes, pattern as i8, from, to) },
@@ -196,7 +218,7 @@ mod x86 {
     // As said where they are called.
 
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_4(bits: &[u8], background: i32, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx2_4<const PAST_CACHES: bool>(bits: &[u8], background: i32, from: *const u8, mut to: *mut u8) -> usize {
         let background = _mm256_castsi256_ps(_mm256_set1_epi32(background));
         let mut used = 0;
         for &byte in bits {
@@ -207,7 +229,13 @@ mod x86 {
                 let values = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(next, lanes));
                 // The top bit of a lane's number says that it is background.
                 let elements = _mm256_blendv_ps(values, background, _mm256_castsi256_ps(lanes));
-                _mm256_storeu_ps(to.cast(), elements);
+                if PAST_CACHES {
+                    // In halves: see `copy::past_caches`.
+                    _mm_stream_ps(to.cast(), _mm256_castps256_ps128(elements));
+                    _mm_stream_ps(to.add(16).cast(), _mm256_extractf128_ps::<1>(elements));
+                } else {
+                    _mm256_storeu_ps(to.cast(), elements);
+                }
                 to = to.add(32);
             }
             used += byte.count_ones() as usize;
@@ -271,7 +299,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-    unsafe fn avx512<W: Word>(bits: &[[u8; 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn avx512<W: Word, const PAST_CACHES: bool>(bits: &[[u8; 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
         let lanes = 64 / W::WIDTH;
         let background = match W::WIDTH {
             1 => _mm512_set1_epi8(background as i8),
@@ -292,7 +320,10 @@ mod x86 {
                         4 => _mm512_mask_expand_epi32(background, word as u16, next),
                         _ => _mm512_mask_expand_epi64(background, word as u8, next),
                     };
-                    _mm512_storeu_si512(to.cast(), elements);
+                    match PAST_CACHES {
+                        true => _mm512_stream_si512(to.cast(), elements),
+                        false => _mm512_storeu_si512(to.cast(), elements),
+                    }
                     to = to.add(64);
                 }
                 used += (word & (u64::MAX >> (64 - lanes))).count_ones() as usize;
@@ -386,10 +417,19 @@ mod tests {
             .map(|i| if bitmap[i / 8] >> (i % 8) & 1 == 1 { *next.next().unwrap() } else { background })
             .collect();
         for isa in Isa::available() {
-            let mut out = vec![W::from_bits(0x55); n];
             assert_eq!(count_ones(isa, bitmap, n), n_set, "{isa:?}");
-            assert_eq!(expand(isa, bitmap, background, &values, &mut out), n_set);
-            assert_eq!(out, expected, "{isa:?}, {} bytes", W::WIDTH);
+            // Twice: wherever it is, and where it begins with a line.
+            let mut out = vec![W::from_bits(0x55); n + 64];
+            let aligned = out.as_ptr().align_offset(64);
+            for start in [0, aligned] {
+                for store in [Store::Cached, Store::PastCaches] {
+                    let out = &mut out[start..start + n];
+                    out.fill(W::from_bits(0x55));
+                    assert_eq!(expand(isa, store, bitmap, background, &values, out), n_set);
+                    super::super::copy::fence(isa);
+                    assert_eq!(out, expected, "{isa:?}, {} bytes", W::WIDTH);
+                }
+            }
         }
     }
 

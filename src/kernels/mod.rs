@@ -36,6 +36,15 @@ pub(crate) enum Isa {
     Avx512,
 }
 
+/// How elements are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Into the caches, for whoever reads them soon.
+    Cached,
+    /// Past the caches, which they don't fit into.
+    PastCaches,
+}
+
 impl Isa {
     /// The best that this machine has, or what the environment variable `TFZIP_KERNELS` names.
     pub(crate) fn active() -> Self {

@@ -3,8 +3,8 @@
 use super::tables::{Decoders, Tables};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Result, Within};
-use crate::kernels::Isa;
-use crate::sparse::{self, PositionKind, Positions, Rows, Store, Target};
+use crate::kernels::{Isa, Store};
+use crate::sparse::{self, PositionKind, Positions, Rows, Target};
 use crate::stream::Coding;
 use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;

@@ -14,8 +14,9 @@ use crate::values::Codebook;
 use crate::word::{Word, with_word};
 use std::ops::Range;
 
-/// Entries after which a block ends with its row: 16 Ki to 64 Ki are flat in size and speed.
-const TARGET_ENTRIES: u64 = 1 << 16;
+/// Entries after which a block ends with its row: 16 Ki to 64 Ki are flat in size, and of these the
+/// values of 32 Ki float32 still fit into a second-level cache with all that they are made from.
+const TARGET_ENTRIES: u64 = 1 << 15;
 
 /// As many as a pointer counts.
 const TARGET_ENTRIES_DIRECT: u64 = u16::MAX as u64;

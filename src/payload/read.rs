@@ -4,7 +4,7 @@ use super::Record;
 use crate::cursor::to_usize;
 use crate::error::Result;
 use crate::parallel;
-use crate::sparse::Store;
+use crate::kernels::Store;
 use crate::word::{Word, with_word};
 use std::ops::Range;
 

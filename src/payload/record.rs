@@ -303,7 +303,7 @@ impl<'a> Record<'a> {
 mod tests {
     use super::super::{EncodeOptions, PayloadSpec, encode};
     use super::*;
-    use crate::sparse::Store;
+    use crate::kernels::Store;
     use crate::values::to_le_bytes;
     use crate::word::with_word;
     use proptest::prelude::*;
@@ -393,8 +393,8 @@ mod tests {
         assert!(meta.blocks > 3);
         let record = Record::new(&bytes, meta).unwrap();
         assert_eq!(record.blocks_of(0..200_000), 0..meta.blocks);
-        assert_eq!(record.blocks_of(64_999..65_000), 0..1);
-        assert_eq!(record.blocks_of(64_999..65_001), 0..2);
+        assert_eq!(record.blocks_of(31_999..32_000), 0..1);
+        assert_eq!(record.blocks_of(31_999..32_001), 0..2);
         assert_eq!(
             record.blocks_of(199_999..200_000),
             meta.blocks - 1..meta.blocks

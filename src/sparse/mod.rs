@@ -8,7 +8,7 @@ mod target;
 
 pub(crate) use classes::Classes;
 pub(crate) use relative_index::{Form, GapStats};
-pub(crate) use target::{Store, Target};
+pub(crate) use target::Target;
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
@@ -204,11 +204,8 @@ impl Positions<'_, '_> {
             Self::None => target.pieces(all, |_, out| fill(out, background)),
             Self::All => target.pieces(all, |at, out| out.copy_from_slice(&values[at..][..out.len()])),
             Self::Bitmap(bytes, _) => {
-                let isa = target.isa();
                 let mut values = values;
-                target.pieces(all, |at, out| {
-                    values = &values[expand::expand(isa, &bytes[at / 8..], background, values, out)..];
-                });
+                target.expand(all, bytes, background, &mut values);
             }
             Self::Members(members) => {
                 let mut entries = members.iter().zip(values).peekable();
@@ -374,6 +371,7 @@ pub(crate) fn bitmap_histogram(members: &[u32], n: u32) -> [u32; 256] {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+    use crate::kernels::Store;
     use proptest::prelude::*;
 
     /// Position sets that lean to the edges: empty, full, single, dense and sparse.

@@ -259,14 +259,9 @@ impl<'a> RowSet<'a> {
     pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
         let mut values = values;
         if self.form.step_bits == 0 {
-            let isa = target.isa();
             let mut row_start = 0;
             for (at, length) in self.bitmap_rows() {
-                let bitmap = &self.bitmaps[at..];
-                target.pieces(row_start..row_start + length, |start, out| {
-                    let bitmap = &bitmap[(start - row_start) / 8..];
-                    values = &values[expand::expand(isa, bitmap, background, values, out)..];
-                });
+                target.expand(row_start..row_start + length, &self.bitmaps[at..], background, &mut values);
                 row_start += length;
             }
             return Ok(());

@@ -1,21 +1,12 @@
 //! Where the elements of a block go, piece by piece.
 
 use crate::buffer::Buffer;
-use crate::kernels::{Isa, copy};
+use crate::kernels::{Isa, Store, copy, expand};
 use crate::word::Word;
 use std::ops::Range;
 
 /// Bytes of a piece: half of what the smallest first-level caches hold.
 const PIECE_BYTES: usize = 1 << 14;
-
-/// How elements are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// Into the caches, for whoever reads them soon.
-    Cached,
-    /// Past the caches, which they don't fit into.
-    PastCaches,
-}
 
 /// The bytes of a block's elements, little-endian, to be written.
 pub(crate) struct Target<'a, W: Word> {
@@ -57,6 +48,29 @@ impl<'a, W: Word> Target<'a, W> {
             self.piece(start..end, |out| f(start, out));
             start = end;
         }
+    }
+
+    /// Writes the elements of `range` as a bitmap says: for every set bit the next of `values`, which it
+    /// takes off, for every other the background. See [`expand::expand`].
+    ///
+    /// # Panics
+    /// If `range` is not within the elements, or the bitmap has fewer bits, or more are set than there
+    /// are values.
+    pub(crate) fn expand(&mut self, range: Range<usize>, bitmap: &[u8], background: W, values: &mut &[W]) {
+        let (isa, store) = (self.isa, self.store);
+        let bytes = range.start * W::WIDTH..range.end * W::WIDTH;
+        if store == Store::PastCaches
+            && let Ok(out) = bytemuck::try_cast_slice_mut(&mut self.out[bytes])
+            && expand::fits_lines(out)
+        {
+            *values = &values[expand::expand(isa, store, bitmap, background, values, out)..];
+            return;
+        }
+        self.pieces(range.clone(), |at, out| {
+            // Pieces but the last are whole bytes of the bitmap.
+            let bitmap = &bitmap[(at - range.start) / 8..];
+            *values = &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
+        });
     }
 
     /// Lets `f` write the elements of `range` all at once.

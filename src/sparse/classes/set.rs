@@ -276,14 +276,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 }
             }
             Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
-                let isa = target.isa();
                 let bitmaps = part.bitmap().chunks_exact(length.div_ceil(8));
                 for (start, bitmap) in rows.zip(bitmaps) {
-                    // Pieces but the last are whole bytes of the bitmap.
-                    target.pieces(start..start + length, |at, out| {
-                        let bitmap = &bitmap[(at - start) / 8..];
-                        *values = &values[expand::expand(isa, bitmap, background, values, out)..];
-                    });
+                    target.expand(start..start + length, bitmap, background, values);
                 }
             }
             Stored::Steps(steps) => scatter_rows(rows, length, Chain::new(steps, ESCAPE), background, values, target)?,
