@@ -15,58 +15,74 @@ const CELL_COST: u64 = 2;
 /// Bits of a patch besides the pattern.
 const PATCH_COST: u64 = 12;
 
+/// Patterns from which on cells are counted in a table and not sorted.
+const MANY_PATTERNS: usize = 1 << 14;
+
 /// How often the rotated patterns of values begin with which bits.
 pub(crate) struct Prefixes {
     /// Bits of a pattern.
     pattern_bits: u32,
     rotation: u32,
-    /// By the first [`PREFIX_BITS`] of a pattern, or all if it has fewer.
-    counts: Vec<u32>,
+    /// The cells that are not empty, ascending, and what they hold. A cell is the first
+    /// [`PREFIX_BITS`] of a pattern, or all if it has fewer.
+    cells: Vec<(u32, u64)>,
 }
 
 impl Prefixes {
-    /// Counts patterns of `pattern_bits`, of which `patterns` are the rotated ones.
+    /// Counts `patterns` of `pattern_bits`, rotated.
     pub(crate) fn new(pattern_bits: u32, rotation: u32, patterns: impl Iterator<Item = u64>) -> Self {
         let bits = pattern_bits.min(PREFIX_BITS);
-        let mut counts = vec![0; 1 << bits];
-        for pattern in patterns {
-            counts[(pattern >> (pattern_bits - bits)) as usize] += 1;
-        }
+        let mut prefixes: Vec<u16> = patterns
+            .map(|pattern| (pattern >> (pattern_bits - bits)) as u16)
+            .collect();
+        let cells = if prefixes.len() < MANY_PATTERNS {
+            prefixes.sort_unstable();
+            let of_each = prefixes.chunk_by(|a, b| a == b);
+            of_each.map(|same| (same[0].into(), same.len() as u64)).collect()
+        } else {
+            let mut counts = vec![0u64; 1 << bits];
+            prefixes.iter().for_each(|&prefix| counts[usize::from(prefix)] += 1);
+            (0..).zip(counts).filter(|(_, count)| *count > 0).collect()
+        };
         Self {
             pattern_bits,
             rotation,
-            counts,
+            cells,
         }
     }
 
     /// The window with the lowest cost: where it is, its number of symbols, its cost in units of
-    /// 2^-16 bits.
+    /// 2^-16 bits. There is at least one pattern.
     pub(crate) fn best_window(&self) -> (Window, usize, u64) {
-        let total: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
-        let mut cells: Vec<u64> = self.counts.iter().map(|&count| count.into()).collect();
-        let mut best: Option<(Window, usize, u64)> = None;
+        let total: u64 = self.cells.iter().map(|(_, count)| count).sum();
+        let mut cells = self.cells.clone();
         // From the finest cells to the coarsest that a window may have: those of a byte.
-        let mut low_bits = self.pattern_bits - cells.len().ilog2();
+        let mut cell_bits = self.pattern_bits.min(PREFIX_BITS);
+        let mut best: Option<(Window, usize, u64)> = None;
         loop {
-            let (base, n, inside) = fullest(&cells);
-            let histogram: Vec<u64> = (0..n).map(|i| cells[(base + i) % cells.len()]).collect();
+            let low_bits = self.pattern_bits - cell_bits;
+            let (base, n, held) = fullest(&cells, 1 << cell_bits);
+            let inside: u64 = held.iter().sum();
             let patches = (total - inside) * (u64::from(self.pattern_bits) + PATCH_COST);
             let plain = total * u64::from(low_bits) + n as u64 * CELL_COST + patches;
-            let cost = plain * BIT + entropy(&histogram);
+            let cost = plain * BIT + entropy(&held);
             // Of equal ones the coarsest: it has the smaller table.
             if best.as_ref().is_none_or(|(_, _, least)| cost <= *least) {
                 let window = Window {
                     rotation: self.rotation,
                     low_bits,
-                    base: base as u64,
+                    base: base.into(),
                 };
                 best = Some((window, n, cost));
             }
-            if cells.len() <= MAX_CELLS {
+            if cell_bits <= 8 {
                 break;
             }
-            cells = cells.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect();
-            low_bits += 1;
+            cells = cells
+                .chunk_by(|a, b| a.0 >> 1 == b.0 >> 1)
+                .map(|pair| (pair[0].0 >> 1, pair.iter().map(|(_, count)| count).sum()))
+                .collect();
+            cell_bits -= 1;
         }
         best.unwrap_or((
             Window {
@@ -80,30 +96,32 @@ impl Prefixes {
     }
 }
 
-/// The 256 neighbouring cells, or all, that hold most: the first one, the number of cells up to the
-/// last that is not empty, and what they hold. The last cell is a neighbour of the first.
-fn fullest(cells: &[u64]) -> (usize, usize, u64) {
-    let width = MAX_CELLS.min(cells.len());
-    let mut inside: u64 = cells[..width].iter().sum();
-    let mut best = (0, inside);
-    for start in 1..cells.len() {
-        inside += cells[(start + width - 1) % cells.len()];
-        inside -= cells[start - 1];
-        // Of equal ones the last: its first cell is not empty, mostly.
-        if inside >= best.1 {
-            best = (start, inside);
+/// The window of 256 neighbouring cells that holds most: its first cell that is not empty, the number
+/// of cells from there to its last such one, and what those hold. After the last of `n_cells` comes
+/// the first one.
+fn fullest(cells: &[(u32, u64)], n_cells: u32) -> (u32, usize, Vec<u64>) {
+    let n = cells.len();
+    let cell = |i: usize| match i.checked_sub(n) {
+        None => u64::from(cells[i].0),
+        Some(again) => u64::from(cells[again].0) + u64::from(n_cells),
+    };
+    let count = |i: usize| cells[i % n].1;
+    let (mut end, mut inside) = (0, 0);
+    let mut best = (0, 0, 0);
+    for start in 0..n {
+        while end < start + n && cell(end) < cell(start) + MAX_CELLS as u64 {
+            inside += count(end);
+            end += 1;
         }
+        if inside > best.2 {
+            best = (start, end, inside);
+        }
+        inside -= count(start);
     }
-    // A run without wrapping around is tried first, so that the base is the lowest cell.
-    let (mut start, total) = best;
-    while cells[start] == 0 && total > 0 {
-        start = (start + 1) % cells.len();
-    }
-    let used = (0..width).rev().find(|i| cells[(start + i) % cells.len()] > 0);
-    // What was skipped at the start may have let new cells in at the end.
-    let n = used.map_or(1, |last| last + 1);
-    let inside = (0..n).map(|i| cells[(start + i) % cells.len()]).sum();
-    (start, n, inside)
+    let (start, end, _) = best;
+    let n_symbols = (start..end).last().map_or(1, |last| cell(last) - cell(start) + 1);
+    let first = cells.get(start).map_or(0, |(cell, _)| *cell);
+    (first, n_symbols as usize, (start..end).map(count).collect())
 }
 
 #[cfg(test)]

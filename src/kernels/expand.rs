@@ -7,12 +7,65 @@ use crate::word::Word;
 /// Bytes after the last value that an expansion may read: a whole vector of lanes that stay unused.
 pub(crate) const SLACK_BYTES: usize = 64;
 
-/// Writes the elements of a bitmap to `out`: for every set bit, the lowest first, the next of
-/// `values`; for every other the background. Returns the number of set bits.
+/// Rows of a bitmap and where they go.
+#[derive(Clone, Copy)]
+pub(crate) struct BitmapRows<'a> {
+    /// The rows one after the other, each of whole bytes; bits after a row's last one are zero.
+    pub(crate) bitmaps: &'a [u8],
+    /// Elements of a row.
+    pub(crate) length: usize,
+    /// For each row its number among the rows of the output.
+    pub(crate) rows: &'a [u32],
+}
+
+/// Writes the elements of rows to `out`: for every set bit, the lowest first, the next of `values`; for
+/// every other the background. Returns the number of set bits.
 ///
 /// `values` goes on after the values that are used, by [`SLACK_BYTES`] at least: with less, the
-/// result is the same and takes longer. What is written past the caches is so where `out`
-/// [`fits_lines`], and needs a [`fence`](super::copy::fence).
+/// result is the same and takes longer. What is written past the caches is so where all rows
+/// [fit lines](fits_lines), and needs a [`fence`](super::copy::fence).
+///
+/// # Panics
+/// If there are not as many bitmaps as rows, a row lies outside of `out`, or more bits are set than
+/// there are values.
+pub(crate) fn expand_rows<W: Word>(
+    isa: Isa,
+    store: Store,
+    rows: BitmapRows<'_>,
+    background: W,
+    values: &[W],
+    out: &mut [W],
+) -> usize {
+    assert_eq!(rows.bitmaps.len(), rows.rows.len() * rows.length.div_ceil(8));
+    let n_rows = out.len() / rows.length.max(1);
+    assert!(rows.rows.iter().all(|&row| (row as usize) < n_rows));
+    let n_set = count_ones(isa, rows.bitmaps);
+    assert!(n_set <= values.len());
+    let spare = (values.len() - n_set) * W::WIDTH;
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 if spare >= SLACK_BYTES && W::WIDTH <= 8 => {
+            let past_caches = store == Store::PastCaches && fits_lines(out, rows.length);
+            x86::expand(isa, past_caches, rows, background, &values[..n_set], out);
+        }
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon if spare >= SLACK_BYTES && W::WIDTH <= 8 => {
+            neon::expand(rows, background, &values[..n_set], out);
+        }
+        _ => {
+            let _ = (spare, store);
+            let mut values = values.iter();
+            let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+            for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+                let start = row as usize * rows.length;
+                expand_plain(bitmap, background, &mut values, &mut out[start..start + rows.length]);
+            }
+        }
+    }
+    n_set
+}
+
+/// The same for one row that is all of `out`; `bitmap` may go on after it.
 ///
 /// # Panics
 /// If `bitmap` is shorter than the bits of `out`, or `values` than what is set of them.
@@ -24,44 +77,32 @@ pub(crate) fn expand<W: Word>(
     values: &[W],
     out: &mut [W],
 ) -> usize {
-    let bitmap = &bitmap[..out.len().div_ceil(8)];
-    let n_set = count_ones(isa, bitmap, out.len());
-    assert!(n_set <= values.len());
-    let spare = (values.len() - n_set) * W::WIDTH;
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 if spare >= SLACK_BYTES => {
-            let past_caches = store == Store::PastCaches && fits_lines(out);
-            x86::expand(isa, past_caches, bitmap, background, values, n_set, out);
-        }
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon if spare >= SLACK_BYTES => neon::expand(bitmap, background, values, n_set, out),
-        _ => {
-            let _ = (spare, store);
-            expand_plain(bitmap, background, values, out);
-        }
-    }
-    n_set
+    let length = out.len();
+    let row = BitmapRows {
+        bitmaps: &bitmap[..length.div_ceil(8)],
+        length,
+        rows: &[0][..usize::from(length > 0)],
+    };
+    // A piece of a longer row has no bits after its last one, but those of the next piece.
+    debug_assert!(length.is_multiple_of(8) || row.bitmaps[length / 8] >> (length % 8) == 0);
+    expand_rows(isa, store, row, background, values, out)
 }
 
-/// Whether elements begin and end with a cache line: then they can be written past the caches in whole
-/// lines.
-pub(crate) fn fits_lines<W: Word>(out: &[W]) -> bool {
+/// Whether rows of so many elements begin and end with a cache line: then they can be written past the
+/// caches in whole lines.
+pub(crate) fn fits_lines<W: Word>(out: &[W], length: usize) -> bool {
     const LINE: usize = 64;
     let bytes: &[u8] = bytemuck::cast_slice(out);
-    bytes.as_ptr().align_offset(LINE) == 0 && bytes.len().is_multiple_of(LINE)
+    bytes.as_ptr().align_offset(LINE) == 0 && (length * W::WIDTH).is_multiple_of(LINE)
 }
 
-/// Number of bits set among the first `n` of a bitmap that has them.
-pub(crate) fn count_ones(isa: Isa, bitmap: &[u8], n: usize) -> usize {
-    let (whole, rest) = bitmap[..n.div_ceil(8)].split_at(n / 8);
-    let rest = rest.first().map_or(0, |byte| byte & ((1 << (n % 8)) - 1));
-    let whole = match isa {
+/// Number of bits that are set.
+pub(crate) fn count_ones(isa: Isa, bytes: &[u8]) -> usize {
+    match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => x86::count_ones(whole),
-        _ => count_ones_plain(whole),
-    };
-    whole + rest.count_ones() as usize
+        Isa::Avx2 | Isa::Avx512 => x86::count_ones(bytes),
+        _ => count_ones_plain(bytes),
+    }
 }
 
 #[inline]
@@ -71,9 +112,13 @@ fn count_ones_plain(bytes: &[u8]) -> usize {
     in_words + rest.iter().map(|byte| byte.count_ones() as usize).sum::<usize>()
 }
 
-/// `values` has as many as bits are set.
-fn expand_plain<W: Word>(bitmap: &[u8], background: W, values: &[W], out: &mut [W]) {
-    let mut values = values.iter();
+/// Takes a value for each bit that is set.
+fn expand_plain<'v, W: Word>(
+    bitmap: &[u8],
+    background: W,
+    values: &mut impl Iterator<Item = &'v W>,
+    out: &mut [W],
+) {
     for (elements, &byte) in out.chunks_mut(8).zip(bitmap) {
         for (bit, element) in elements.iter_mut().enumerate() {
             *element = match byte >> bit & 1 {
@@ -128,7 +173,7 @@ const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(width: usize) -
 mod x86 {
     #![allow(unsafe_code)]
 
-    use super::{SLACK_BYTES, byte_sources, count_ones_plain, expand_plain, sources};
+    use super::{BitmapRows, byte_sources, count_ones_plain, sources};
     use crate::kernels::Isa;
     use crate::word::Word;
     use core::arch::x86_64::*;
@@ -164,171 +209,242 @@ mod x86 {
         unsafe { count(bytes) }
     }
 
-    /// As `super::expand`; `n_set` bits are set, and `values` has SLACK_BYTES more. What is to be written
-    /// past the caches begins and ends with a line.
+    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES can be read
+    /// after them; the rows lie in `out`. What is to be written past the caches begins and ends with a
+    /// line.
     pub(super) fn expand<W: Word>(
         isa: Isa,
         past_caches: bool,
-        bitmap: &[u8],
+        rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        n_set: usize,
         out: &mut [W],
     ) {
-        assert!((values.len() - n_set) * W::WIDTH >= SLACK_BYTES);
-        // What is less than a byte of the bitmap is left to the plain version.
-        let whole = match W::WIDTH {
-            16 => 0,
-            _ => out.len() / 8 * 8,
-        };
-        let (now, rest) = out.split_at_mut(whole);
-        let (bits, bits_after) = bitmap.split_at(whole / 8);
-        let from = values.as_ptr().cast();
-        let to = now.as_mut_ptr().cast::<u8>();
-        let pattern = background.to_bits() as i64;
-        // AVX-512 takes 64 elements at a time, and leaves what is less to AVX2.
-        let (words, bytes) = match isa {
-            Isa::Avx512 => bits.as_chunks::<8>(),
-            _ => (&[][..], bits),
-        };
-        // SAFETY (of all): kernels are only chosen on machines that have their instructions. `now`
-        // has eight elements for each byte of `bits`, which are first `words`, then `bytes`. At most
-        // n_set bits are set, and SLACK_BYTES of values follow, which is the most that a load reads.
-        // What is written past the caches is aligned to the vectors, as its lines are.
-        let in_words = match words {
-            [] => 0,
-            words if past_caches => unsafe { avx512::<W, true>(words, pattern, from, to) },
-            words => unsafe { avx512::<W, false>(words, pattern, from, to) },
-        };
-        let from = unsafe { from.add(in_words * W::WIDTH) };
-        let to = unsafe { to.add(64 * words.len() * W::WIDTH) };
-        let in_bytes = match W::WIDTH {
-            4 if past_caches => unsafe { avx2_4::<true>(bytes, pattern as i32, from, to) },
-            4 => unsafe { avx2_4::<false>(bytes, pattern as i32, from, to) },
-            8 => unsafe { avx2_8(bytes, pattern, from, to) },
-            2 => unsafe { avx2_2(bytes, pattern as i16, from, to) },
-            _ => unsafe { avx2_1(bytes, pattern as i8, from, to) },
-        };
-        expand_plain(bits_after, background, &values[in_words + in_bytes..], rest);
+        // SAFETY: kernels are only chosen on machines that have their instructions; the rest has just
+        // been said.
+        unsafe {
+            match (W::WIDTH, isa, past_caches) {
+                (_, Isa::Avx512, true) => rows_avx512::<W, true>(rows, background, values, out),
+                (_, Isa::Avx512, false) => rows_avx512::<W, false>(rows, background, values, out),
+                (_, _, true) => rows_avx2::<W, true>(rows, background, values, out),
+                (_, _, false) => rows_avx2::<W, false>(rows, background, values, out),
+            }
+        }
     }
 
-    // Each of the functions below returns the number of values that it used.
-    //
-    // # Safety
-    // As said where they are called.
-
+    /// # Safety
+    /// As [`expand`] says.
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_4<const PAST_CACHES: bool>(bits: &[u8], background: i32, from: *const u8, mut to: *mut u8) -> usize {
-        let background = _mm256_castsi256_ps(_mm256_set1_epi32(background));
+    unsafe fn rows_avx2<W: Word, const PAST_CACHES: bool>(
+        rows: BitmapRows<'_>,
+        background: W,
+        values: &[W],
+        out: &mut [W],
+    ) {
         let mut used = 0;
-        for &byte in bits {
-            // SAFETY: eight elements of this byte, from at most eight values.
+        let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+        for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+            // SAFETY: the row lies in `out`; as many values are left as its bits and all later ones
+            // take, and SLACK_BYTES after them.
             unsafe {
-                let lanes = _mm256_loadu_si256(LANES_4[usize::from(byte)].as_ptr().cast());
-                let next = _mm256_loadu_si256(from.add(4 * used).cast());
-                let values = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(next, lanes));
-                // The top bit of a lane's number says that it is background.
-                let elements = _mm256_blendv_ps(values, background, _mm256_castsi256_ps(lanes));
-                if PAST_CACHES {
-                    // In halves: see `copy::past_caches`.
-                    _mm_stream_ps(to.cast(), _mm256_castps256_ps128(elements));
-                    _mm_stream_ps(to.add(16).cast(), _mm256_extractf128_ps::<1>(elements));
-                } else {
-                    _mm256_storeu_ps(to.cast(), elements);
-                }
-                to = to.add(32);
+                let to = out.as_mut_ptr().add(row as usize * rows.length);
+                used += row_avx2::<W, PAST_CACHES>(bitmap, rows.length, background, values.as_ptr().add(used), to);
+            }
+        }
+    }
+
+    /// Expands a row; returns the number of values that it used.
+    ///
+    /// # Safety
+    /// `to` has `length` elements, `bitmap` their bits; `from` has as many values as bits are set, and
+    /// SLACK_BYTES after them, and `to` is aligned to a line if it is to be written past the caches.
+    #[target_feature(enable = "avx2,popcnt")]
+    #[inline]
+    unsafe fn row_avx2<W: Word, const PAST_CACHES: bool>(
+        bitmap: &[u8],
+        length: usize,
+        background: W,
+        from: *const W,
+        to: *mut W,
+    ) -> usize {
+        let mut used = 0;
+        let (whole, rest) = bitmap.split_at(length / 8);
+        for (i, &byte) in whole.iter().enumerate() {
+            // SAFETY: eight elements of this byte, from at most eight values.
+            unsafe { eight_avx2::<W, PAST_CACHES>(byte, background, from.add(used), to.add(8 * i)) };
+            used += byte.count_ones() as usize;
+        }
+        if let Some(&byte) = rest.first() {
+            let mut last = [background; 8];
+            let n = length % 8;
+            // SAFETY: eight elements of an array, of which the first `n` are the row's.
+            unsafe {
+                eight_avx2::<W, false>(byte, background, from.add(used), last.as_mut_ptr());
+                to.add(length - n).copy_from_nonoverlapping(last.as_ptr(), n);
             }
             used += byte.count_ones() as usize;
         }
         used
     }
 
+    /// Expands a byte of a bitmap.
+    ///
+    /// # Safety
+    /// `to` has eight elements; `from` has as many values as bits are set, and SLACK_BYTES after them;
+    /// `to` is aligned to its eight elements, at most a line, if it is to be written past the caches.
     #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_8(bits: &[u8], background: i64, from: *const u8, mut to: *mut u8) -> usize {
-        let background = _mm256_castsi256_ps(_mm256_set1_epi64x(background));
-        let mut used = 0;
-        for half in bits.iter().flat_map(|byte| [byte & 15, byte >> 4]) {
-            // SAFETY: four elements of this half of a byte, from at most four values.
-            unsafe {
-                let lanes = _mm256_loadu_si256(LANES_8[usize::from(half)].as_ptr().cast());
-                let next = _mm256_loadu_si256(from.add(8 * used).cast());
-                let values = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(next, lanes));
-                let elements = _mm256_blendv_ps(values, background, _mm256_castsi256_ps(lanes));
-                _mm256_storeu_ps(to.cast(), elements);
-                to = to.add(32);
-            }
-            used += half.count_ones() as usize;
-        }
-        used
-    }
-
-    #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_2(bits: &[u8], background: i16, from: *const u8, mut to: *mut u8) -> usize {
-        let background = _mm_set1_epi16(background);
-        let mut used = 0;
-        for &byte in bits {
-            // SAFETY: eight elements of this byte, from at most eight values.
-            unsafe {
-                let bytes = _mm_loadu_si128(BYTES_2[usize::from(byte)].as_ptr().cast());
-                let next = _mm_loadu_si128(from.add(2 * used).cast());
-                let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
-                _mm_storeu_si128(to.cast(), elements);
-                to = to.add(16);
-            }
-            used += byte.count_ones() as usize;
-        }
-        used
-    }
-
-    #[target_feature(enable = "avx2,popcnt")]
-    unsafe fn avx2_1(bits: &[u8], background: i8, from: *const u8, mut to: *mut u8) -> usize {
-        let background = _mm_set1_epi8(background);
-        let mut used = 0;
-        for &byte in bits {
-            // SAFETY: eight elements of this byte, from at most eight values.
-            unsafe {
-                let bytes = _mm_loadl_epi64(BYTES_1[usize::from(byte)].as_ptr().cast());
-                let next = _mm_loadl_epi64(from.add(used).cast());
-                let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
-                _mm_storel_epi64(to.cast(), elements);
-                to = to.add(8);
-            }
-            used += byte.count_ones() as usize;
-        }
-        used
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-    unsafe fn avx512<W: Word, const PAST_CACHES: bool>(bits: &[[u8; 8]], background: i64, from: *const u8, mut to: *mut u8) -> usize {
-        let lanes = 64 / W::WIDTH;
-        let background = match W::WIDTH {
-            1 => _mm512_set1_epi8(background as i8),
-            2 => _mm512_set1_epi16(background as i16),
-            4 => _mm512_set1_epi32(background as i32),
-            _ => _mm512_set1_epi64(background),
-        };
-        let mut used = 0;
-        for word in bits {
-            let mut word = u64::from_le_bytes(*word);
-            for _ in 0..64 / lanes {
-                // SAFETY: one vector of elements, from at most one of values.
-                unsafe {
-                    let next = _mm512_loadu_si512(from.add(W::WIDTH * used).cast());
-                    let elements = match W::WIDTH {
-                        1 => _mm512_mask_expand_epi8(background, word, next),
-                        2 => _mm512_mask_expand_epi16(background, word as u32, next),
-                        4 => _mm512_mask_expand_epi32(background, word as u16, next),
-                        _ => _mm512_mask_expand_epi64(background, word as u8, next),
-                    };
+    #[inline]
+    unsafe fn eight_avx2<W: Word, const PAST_CACHES: bool>(byte: u8, background: W, from: *const W, to: *mut W) {
+        let background = background.to_bits();
+        let (from, to) = (from.cast::<u8>(), to.cast::<u8>());
+        // SAFETY: eight elements are stored, and at most eight values loaded, 64 bytes.
+        unsafe {
+            match W::WIDTH {
+                1 => {
+                    let bytes = _mm_loadl_epi64(BYTES_1[usize::from(byte)].as_ptr().cast());
+                    let next = _mm_loadl_epi64(from.cast());
+                    let background = _mm_set1_epi8(background as i8);
+                    let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
                     match PAST_CACHES {
-                        true => _mm512_stream_si512(to.cast(), elements),
-                        false => _mm512_storeu_si512(to.cast(), elements),
+                        true => _mm_stream_si64(to.cast(), _mm_cvtsi128_si64(elements)),
+                        false => _mm_storel_epi64(to.cast(), elements),
                     }
+                }
+                2 => {
+                    let bytes = _mm_loadu_si128(BYTES_2[usize::from(byte)].as_ptr().cast());
+                    let next = _mm_loadu_si128(from.cast());
+                    let background = _mm_set1_epi16(background as i16);
+                    let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
+                    match PAST_CACHES {
+                        true => _mm_stream_si128(to.cast(), elements),
+                        false => _mm_storeu_si128(to.cast(), elements),
+                    }
+                }
+                4 => {
+                    let lanes = &LANES_4[usize::from(byte)];
+                    let background = _mm256_set1_epi32(background as i32);
+                    store::<PAST_CACHES>(to, lanes_avx2(lanes, from, background));
+                }
+                _ => {
+                    let background = _mm256_set1_epi64x(background as i64);
+                    let low = &LANES_8[usize::from(byte & 15)];
+                    store::<PAST_CACHES>(to, lanes_avx2(low, from, background));
+                    let after = from.add(8 * (byte & 15).count_ones() as usize);
+                    let high = &LANES_8[usize::from(byte >> 4)];
+                    store::<PAST_CACHES>(to.add(32), lanes_avx2(high, after, background));
+                }
+            }
+        }
+    }
+
+    /// The lanes of 32 bytes at `from` where they are wanted; background where a number has its top
+    /// bit set.
+    ///
+    /// # Safety
+    /// 32 bytes can be read.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn lanes_avx2(lanes: &[i32; 8], from: *const u8, background: __m256i) -> __m256i {
+        // SAFETY: the array has 32 bytes, and `from` too.
+        let (lanes, next) = unsafe {
+            (_mm256_loadu_si256(lanes.as_ptr().cast()), _mm256_loadu_si256(from.cast()))
+        };
+        let values = _mm256_permutevar8x32_epi32(next, lanes);
+        let blended = _mm256_blendv_ps(
+            _mm256_castsi256_ps(values),
+            _mm256_castsi256_ps(background),
+            _mm256_castsi256_ps(lanes),
+        );
+        _mm256_castps_si256(blended)
+    }
+
+    /// # Safety
+    /// 32 bytes can be written; past the caches if they are aligned to 16.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn store<const PAST_CACHES: bool>(to: *mut u8, elements: __m256i) {
+        // SAFETY: said above.
+        unsafe {
+            if PAST_CACHES {
+                // In halves: see `copy::past_caches`.
+                _mm_stream_si128(to.cast(), _mm256_castsi256_si128(elements));
+                _mm_stream_si128(to.add(16).cast(), _mm256_extracti128_si256::<1>(elements));
+            } else {
+                _mm256_storeu_si256(to.cast(), elements);
+            }
+        }
+    }
+
+    /// As [`rows_avx2`].
+    ///
+    /// # Safety
+    /// As [`expand`] says.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,popcnt")]
+    unsafe fn rows_avx512<W: Word, const PAST_CACHES: bool>(
+        rows: BitmapRows<'_>,
+        background: W,
+        values: &[W],
+        out: &mut [W],
+    ) {
+        let mut used = 0;
+        let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+        for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+            // The 64 elements of a word at a time; AVX2 does what is less.
+            let n_words = rows.length / 64;
+            let (words, bytes) = bitmap.split_at(8 * n_words);
+            // SAFETY: as in rows_avx2.
+            unsafe {
+                let mut to = out.as_mut_ptr().add(row as usize * rows.length);
+                for word in words.as_chunks::<8>().0 {
+                    let word = u64::from_le_bytes(*word);
+                    used += word_avx512::<W, PAST_CACHES>(word, background, values.as_ptr().add(used), to);
                     to = to.add(64);
                 }
-                used += (word & (u64::MAX >> (64 - lanes))).count_ones() as usize;
-                word = word.checked_shr(lanes as u32).unwrap_or(0);
+                used += row_avx2::<W, false>(bytes, rows.length % 64, background, values.as_ptr().add(used), to);
             }
+        }
+    }
+
+    /// Expands 64 elements; returns the number of values that it used.
+    ///
+    /// # Safety
+    /// `to` has 64 elements, `from` as many values as bits are set, and SLACK_BYTES after them; `to` is
+    /// aligned to a line if it is to be written past the caches.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    #[inline]
+    unsafe fn word_avx512<W: Word, const PAST_CACHES: bool>(
+        mut word: u64,
+        background: W,
+        from: *const W,
+        to: *mut W,
+    ) -> usize {
+        let bits = background.to_bits();
+        let background = match W::WIDTH {
+            1 => _mm512_set1_epi8(bits as i8),
+            2 => _mm512_set1_epi16(bits as i16),
+            4 => _mm512_set1_epi32(bits as i32),
+            _ => _mm512_set1_epi64(bits as i64),
+        };
+        let lanes = 64 / W::WIDTH;
+        let mut used = 0;
+        for vector in 0..W::WIDTH {
+            // SAFETY: one vector of elements, from at most one of values.
+            unsafe {
+                let next = _mm512_loadu_si512(from.add(used).cast());
+                let elements = match W::WIDTH {
+                    1 => _mm512_mask_expand_epi8(background, word, next),
+                    2 => _mm512_mask_expand_epi16(background, word as u32, next),
+                    4 => _mm512_mask_expand_epi32(background, word as u16, next),
+                    _ => _mm512_mask_expand_epi64(background, word as u8, next),
+                };
+                let to = to.add(lanes * vector).cast();
+                match PAST_CACHES {
+                    true => _mm512_stream_si512(to, elements),
+                    false => _mm512_storeu_si512(to.cast(), elements),
+                }
+            }
+            used += (word & (u64::MAX >> (64 - lanes))).count_ones() as usize;
+            word = word.checked_shr(lanes as u32).unwrap_or(0);
         }
         used
     }
@@ -338,7 +454,7 @@ mod x86 {
 mod neon {
     #![allow(unsafe_code)]
 
-    use super::{SLACK_BYTES, byte_sources, expand_plain, sources};
+    use super::{BitmapRows, byte_sources, sources};
     use crate::word::Word;
     use core::arch::aarch64::*;
 
@@ -349,20 +465,25 @@ mod neon {
     static BYTES_4: [[u8; 16]; 16] = byte_sources(4);
     static BYTES_8: [[u8; 16]; 4] = byte_sources(8);
 
-    /// As `super::expand`; `n_set` bits are set, and `values` has SLACK_BYTES more.
-    pub(super) fn expand<W: Word>(bitmap: &[u8], background: W, values: &[W], n_set: usize, out: &mut [W]) {
-        assert!((values.len() - n_set) * W::WIDTH >= SLACK_BYTES);
-        let whole = match W::WIDTH {
-            16 => 0,
-            _ => out.len() / 8 * 8,
-        };
-        let (now, rest) = out.split_at_mut(whole);
-        let (bits, bits_after) = bitmap.split_at(whole / 8);
-        // SAFETY: NEON kernels are only chosen on machines with NEON. `now` has eight elements for
-        // each byte of `bits`; at most n_set bits are set, and SLACK_BYTES of values follow, more
-        // than a load reads.
-        let used = unsafe { steps::<W>(bits, background.to_bits(), values.as_ptr().cast(), now.as_mut_ptr().cast()) };
-        expand_plain(bits_after, background, &values[used..], rest);
+    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES can be read
+    /// after them; the rows lie in `out`.
+    pub(super) fn expand<W: Word>(rows: BitmapRows<'_>, background: W, values: &[W], out: &mut [W]) {
+        let mut used = 0;
+        let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+        for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+            let start = row as usize * rows.length;
+            let (now, rest) = out[start..start + rows.length].split_at_mut(rows.length / 8 * 8);
+            let (bits, last) = bitmap.split_at(rows.length / 8);
+            // SAFETY: NEON kernels are only chosen on machines with NEON. `now` has eight elements for
+            // each byte of `bits`; as many values are left as bits are set, and SLACK_BYTES after them,
+            // more than a load reads.
+            used += unsafe {
+                steps::<W>(bits, background.to_bits(), values.as_ptr().add(used).cast(), now.as_mut_ptr().cast())
+            };
+            let mut left = values[used..].iter();
+            super::expand_plain(last, background, &mut left, rest);
+            used = values.len() - left.len();
+        }
     }
 
     /// Returns the number of values that it used.
@@ -407,25 +528,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check<W: Word>(bitmap: &[u8], n: usize, wide: &[u64], slack: usize, background: u64) {
+    /// Rows of `length`, of which every other is expanded, the last one first.
+    fn check<W: Word>(bitmaps: &[u8], length: usize, wide: &[u64], slack: usize, background: u64) {
         let background = W::from_bits(background);
-        let n_set = count_ones_plain(&bitmap[..n / 8])
-            + (0..n % 8).filter(|bit| bitmap[n / 8] >> bit & 1 == 1).count();
+        let row_bytes = length.div_ceil(8);
+        let mut bitmaps = bitmaps[..bitmaps.len() / row_bytes * row_bytes].to_vec();
+        if !length.is_multiple_of(8) {
+            bitmaps
+                .chunks_exact_mut(row_bytes)
+                .for_each(|row| row[row_bytes - 1] &= (1 << (length % 8)) - 1);
+        }
+        let n_rows = bitmaps.len() / row_bytes;
+        let rows: Vec<u32> = (0..n_rows as u32).rev().map(|row| 2 * row).collect();
+        let n_set = count_ones_plain(&bitmaps);
         let values: Vec<W> = (0..n_set + slack).map(|i| W::from_bits(wide[i % wide.len()])).collect();
+        let other = W::from_bits(0x55);
+        let mut expected = vec![other; 2 * n_rows * length];
         let mut next = values.iter();
-        let expected: Vec<W> = (0..n)
-            .map(|i| if bitmap[i / 8] >> (i % 8) & 1 == 1 { *next.next().unwrap() } else { background })
-            .collect();
+        for (&row, bitmap) in rows.iter().zip(bitmaps.chunks_exact(row_bytes)) {
+            for i in 0..length {
+                let is_set = bitmap[i / 8] >> (i % 8) & 1 == 1;
+                expected[row as usize * length + i] = if is_set { *next.next().unwrap() } else { background };
+            }
+        }
+        let rows = BitmapRows { bitmaps: &bitmaps, length, rows: &rows };
         for isa in Isa::available() {
-            assert_eq!(count_ones(isa, bitmap, n), n_set, "{isa:?}");
+            assert_eq!(count_ones(isa, &bitmaps), n_set, "{isa:?}");
             // Twice: wherever it is, and where it begins with a line.
-            let mut out = vec![W::from_bits(0x55); n + 64];
+            let mut out = vec![other; expected.len() + 64];
             let aligned = out.as_ptr().align_offset(64);
             for start in [0, aligned] {
                 for store in [Store::Cached, Store::PastCaches] {
-                    let out = &mut out[start..start + n];
-                    out.fill(W::from_bits(0x55));
-                    assert_eq!(expand(isa, store, bitmap, background, &values, out), n_set);
+                    let out = &mut out[start..start + expected.len()];
+                    out.fill(other);
+                    assert_eq!(expand_rows(isa, store, rows, background, &values, out), n_set);
                     super::super::copy::fence(isa);
                     assert_eq!(out, expected, "{isa:?}, {} bytes", W::WIDTH);
                 }
@@ -436,15 +572,14 @@ mod tests {
     proptest! {
         #[test]
         fn bitmaps_are_expanded_on_every_machine(
-            bitmap in prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(255)], 1..80),
-            cut in 0usize..8, wide in prop::collection::vec(any::<u64>(), 7..50), slack in 0usize..80, background: u64,
+            bitmap in prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(255)], 1..120),
+            length in prop_oneof![1usize..200, Just(64), Just(128)], wide in prop::collection::vec(any::<u64>(), 7..50), slack in 0usize..80, background: u64,
         ) {
-            let n = 8 * bitmap.len() - cut;
-            check::<u8>(&bitmap, n, &wide, slack, background);
-            check::<u16>(&bitmap, n, &wide, slack, background);
-            check::<u32>(&bitmap, n, &wide, slack, background);
-            check::<u64>(&bitmap, n, &wide, slack, background);
-            check::<u128>(&bitmap, n, &wide, slack, background);
+            check::<u8>(&bitmap, length, &wide, slack, background);
+            check::<u16>(&bitmap, length, &wide, slack, background);
+            check::<u32>(&bitmap, length, &wide, slack, background);
+            check::<u64>(&bitmap, length, &wide, slack, background);
+            check::<u128>(&bitmap, length, &wide, slack, background);
         }
     }
 }

@@ -3,11 +3,10 @@
 use super::entries::Entries;
 use super::tables::Tables;
 use super::train::Learned;
-use super::{EncodeOptions, PayloadSpec};
+use super::PayloadSpec;
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
-use crate::profile::Profile;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
 use crate::stream::zstd;
 use crate::values::{self, ValuePlan, ValueTables};
@@ -17,9 +16,6 @@ use std::collections::HashSet;
 /// Entries that are looked at to see whether patterns repeat.
 const REPEAT_SAMPLE: usize = 4096;
 
-/// Above this density a block is also tried with all its elements as entries: 5 / 8.
-const DENSE_TRIAL: (usize, usize) = (5, 8);
-
 /// A block, encoded.
 pub(super) struct EncodedBlock {
     pub(super) bytes: Vec<u8>,
@@ -27,25 +23,37 @@ pub(super) struct EncodedBlock {
     pub(super) alternate_bytes: u64,
 }
 
+/// How blocks are encoded.
+pub(super) enum Way {
+    /// With classes and codes, as they were learned.
+    Learned(Learned),
+    /// In rows, with nothing to decompress.
+    Direct,
+    /// As narrow as may be without codes.
+    Packed,
+    /// In whatever way makes each block smallest that needs nothing in common.
+    Alone,
+}
+
 /// Encodes the blocks of a payload.
 pub(super) struct BlockEncoder<W> {
     spec: PayloadSpec,
-    options: EncodeOptions,
     pub(super) tables: Tables<W>,
-    /// What the tables' classes and codes were learned for.
-    learned: Option<Learned>,
+    way: Way,
     /// Whether blocks are also tried without classes, or without codes.
     try_plain_positions: bool,
     try_plain_values: bool,
 }
 
+/// The order of the values of a block, and how many of them have which value table.
+type ValueOrder = (Vec<u32>, Vec<usize>);
+
 impl<W: Word> BlockEncoder<W> {
-    pub(super) fn new(spec: PayloadSpec, options: EncodeOptions, tables: Tables<W>, learned: Option<Learned>) -> Self {
+    pub(super) fn new(spec: PayloadSpec, tables: Tables<W>, way: Way) -> Self {
         Self {
             spec,
-            options,
             tables,
-            learned,
+            way,
             try_plain_positions: false,
             try_plain_values: false,
         }
@@ -66,26 +74,23 @@ impl<W: Word> BlockEncoder<W> {
 
     /// Encodes one block.
     pub(super) fn encode(&self, block: &Entries<W>) -> Result<EncodedBlock> {
-        if self.options.profile == Profile::Direct {
-            return self.encode_direct(block);
+        match self.way {
+            Way::Direct => return self.encode_direct(block),
+            Way::Packed => return self.encode_packed(block),
+            Way::Learned(_) | Way::Alone => {}
         }
         let mut bytes = Vec::new();
         let order = self.write_entries(&mut bytes, block)?;
-        if self.try_plain_positions && order.is_some() {
+        // The order of the values goes with the classes: runs of value tables need it.
+        let has_runs = self.tables.coder.as_ref().is_some_and(|coder| coder.codes.len() > 1);
+        if self.try_plain_positions && order.is_some() && !has_runs {
             let mut plain = Vec::new();
             write_positions(&mut plain, &block.members, block.n, Some(self.rows(block)))?;
-            // The order of the values goes with the classes: runs of value tables need it.
-            if plain.len() < bytes.len() && self.tables.coder.as_ref().is_none_or(|coder| coder.codes.len() == 1) {
+            if plain.len() < bytes.len() {
                 return self.finish(plain, None, block);
             }
         }
-        let encoded = self.finish(bytes, order, block)?;
-        let (numerator, denominator) = DENSE_TRIAL;
-        let (m, n) = (block.members.len(), block.n as usize);
-        if m < n && (m * denominator > n * numerator || W::WIDTH == 1) && self.learned.is_none() {
-            return self.or_dense(encoded, block);
-        }
-        Ok(encoded)
+        self.finish(bytes, order, block)
     }
 
     fn rows(&self, block: &Entries<W>) -> Rows {
@@ -97,9 +102,9 @@ impl<W: Word> BlockEncoder<W> {
 
     /// Appends the set of entries; returns the order of the values and how many have which table, if
     /// it is by classes.
-    fn write_entries(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<Option<(Vec<u32>, Vec<usize>)>> {
+    fn write_entries(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<Option<ValueOrder>> {
         let m = block.members.len();
-        let (Some(classes), Some(learned)) = (&self.tables.classes, &self.learned) else {
+        let (Some(classes), Way::Learned(learned)) = (&self.tables.classes, &self.way) else {
             write_positions(out, &block.members, block.n, Some(self.rows(block)))?;
             return Ok(None);
         };
@@ -115,7 +120,7 @@ impl<W: Word> BlockEncoder<W> {
     }
 
     /// Appends alternates, values and checksum to `bytes`, which are the entries.
-    fn finish(&self, mut bytes: Vec<u8>, order: Option<(Vec<u32>, Vec<usize>)>, block: &Entries<W>) -> Result<EncodedBlock> {
+    fn finish(&self, mut bytes: Vec<u8>, order: Option<ValueOrder>, block: &Entries<W>) -> Result<EncodedBlock> {
         let before = bytes.len();
         write_positions(&mut bytes, &block.alternates, block.n - block.members.len() as u32, None)?;
         let alternate_bytes = match block.alternates.is_empty() {
@@ -149,7 +154,7 @@ impl<W: Word> BlockEncoder<W> {
             }
         }
         let mut plain = Vec::new();
-        self.write_plain_values(&mut plain, values, true)?;
+        self.write_plain_values(&mut plain, values)?;
         if out.len() == start || plain.len() < out.len() - start {
             out.truncate(start);
             out.extend(plain);
@@ -157,10 +162,10 @@ impl<W: Word> BlockEncoder<W> {
         Ok(())
     }
 
-    /// Appends values without a value coder; codes only if `coded` (all of them in the codebook).
-    fn write_plain_values(&self, out: &mut Vec<u8>, values: &[W], coded: bool) -> Result<()> {
+    /// Appends values without a value coder.
+    fn write_plain_values(&self, out: &mut Vec<u8>, values: &[W]) -> Result<()> {
         let tables = ValueTables {
-            codebook: self.tables.codebook.as_ref().filter(|_| coded),
+            codebook: self.tables.codebook.as_ref(),
             coder: None,
         };
         let rotation = u8::from(self.spec.float);
@@ -180,31 +185,40 @@ impl<W: Word> BlockEncoder<W> {
         })
     }
 
-    /// The block, or the same with all its elements as entries, if that is smaller.
-    fn or_dense(&self, encoded: EncodedBlock, block: &Entries<W>) -> Result<EncodedBlock> {
-        let mut all = vec![self.tables.background; block.n as usize];
-        let mut others = (0..block.n).filter(|i| block.members.binary_search(i).is_err());
-        let mut next = 0;
-        for &alternate in &block.alternates {
-            if let Some(position) = others.nth((alternate - next) as usize) {
-                all[position as usize] = self.tables.background.flip_top();
-            }
-            next = alternate + 1;
+    /// Encodes a block without codes: its entries, or all its elements, as they are.
+    fn encode_packed(&self, block: &Entries<W>) -> Result<EncodedBlock> {
+        let mut bytes = Vec::new();
+        sparse::write_packed(&mut bytes, &block.members, block.n)?;
+        let n_others = block.n - block.members.len() as u32;
+        let before = bytes.len();
+        sparse::write_packed(&mut bytes, &block.alternates, n_others)?;
+        let mut alternate_bytes = match block.alternates.is_empty() {
+            true => 0,
+            false => (bytes.len() - before) as u64,
+        };
+        let plan = match self.tables.codebook {
+            Some(_) => ValuePlan::PackedCodes,
+            None => ValuePlan::Packed,
+        };
+        let tables = self.tables.value_tables();
+        let mut write_values = |bytes: &mut Vec<u8>, plan, values: &[W]| match values.is_empty() {
+            true => Ok(()),
+            false => values::write(bytes, plan, values, &[values.len()], &tables),
+        };
+        write_values(&mut bytes, plan, &block.patterns)?;
+        // Two position kinds and the heads of values and stream.
+        if bytes.len() > block.n as usize * W::WIDTH + 4 {
+            bytes.clear();
+            sparse::write(&mut bytes, PositionPlan::All, &[], block.n, None)?;
+            sparse::write(&mut bytes, PositionPlan::None, &[], 0, None)?;
+            let all = block.elements(self.tables.background);
+            write_values(&mut bytes, ValuePlan::Packed, &all)?;
+            alternate_bytes = 0;
         }
-        for (&member, &pattern) in block.members.iter().zip(&block.patterns) {
-            all[member as usize] = pattern;
-        }
-        let mut dense = Vec::new();
-        sparse::write(&mut dense, PositionPlan::All, &[], block.n, None)?;
-        sparse::write(&mut dense, PositionPlan::None, &[], 0, None)?;
-        self.write_plain_values(&mut dense, &all, false)?;
-        put_crc(&mut dense, 0);
-        if dense.len() >= encoded.bytes.len() {
-            return Ok(encoded);
-        }
+        put_crc(&mut bytes, 0);
         Ok(EncodedBlock {
-            bytes: dense,
-            alternate_bytes: 0,
+            bytes,
+            alternate_bytes,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Encoding a payload: tables, blocks and directory (spec §8, §9).
 
-use super::block::{BlockEncoder, EncodedBlock};
+use super::block::{BlockEncoder, EncodedBlock, Way};
 use super::entries::Entries;
 use super::record::Directory;
 use super::survey::{Survey, survey};
@@ -24,8 +24,8 @@ const TARGET_ENTRIES_DIRECT: u64 = u16::MAX as u64;
 /// Blocks that classes are learned from.
 const SAMPLE_BLOCKS: usize = 4;
 
-/// Records of at most this many bytes are also made without classes and codes, which then may not be
-/// worth their tables.
+/// Records of at most this many bytes are also made without classes and codes, which may not be worth
+/// their tables.
 const SMALL_RECORD_BYTES: usize = 1 << 12;
 
 /// What encoding a payload came to.
@@ -129,7 +129,7 @@ fn encoder<W: Word>(
         ..Tables::of_background(survey.background.pattern)
     };
     if options.profile == Profile::Direct {
-        return Ok((BlockEncoder::new(spec, options, plain_tables, None), None));
+        return Ok((BlockEncoder::new(spec, plain_tables, Way::Direct), None));
     }
     let sample: Vec<Entries<W>> = sample_blocks(survey.blocks.len(), options.effort)
         .map(|block| entries(elements, &survey.blocks[block], survey))
@@ -141,7 +141,6 @@ fn encoder<W: Word>(
     let coded = match learned {
         None => None,
         Some(learned) => {
-            // A codebook that codes refer to, but no other: values that are not coded may want it.
             let smooth = options.effort == Effort::Fast && n_sampled as u64 != survey.n_entries;
             let counts = match smooth || sample.len() == survey.blocks.len() {
                 true => count(&learned, sample.len(), |i| &sample[i], codebook),
@@ -153,32 +152,30 @@ fn encoder<W: Word>(
                 coder,
                 ..plain_tables.clone()
             };
-            Some(BlockEncoder::new(spec, options, tables, Some(learned)))
+            Some(BlockEncoder::new(spec, tables, Way::Learned(learned)))
         }
     };
-    let plain = BlockEncoder::new(spec, options, plain_tables, None);
     let Some(mut coded) = coded else {
-        return Ok((plain, None));
+        return Ok((BlockEncoder::new(spec, plain_tables, Way::Alone), None));
     };
     let n_blocks = survey.blocks.len();
-    let block = coded.encode(&sample[0])?;
+    let mut block = coded.encode(&sample[0])?;
     let share_of_tables = |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
     let coded_bytes = share_of_tables(&coded.tables)? + block.bytes.len();
-    // Without codes a block may be smaller where they hardly pay: if it is tiny, or noise, or if
-    // something repeats in it.
-    let repeats = coded.look_for_repeats(&sample[0])?;
+    if coded.look_for_repeats(&sample[0])? {
+        block = coded.encode(&sample[0])?;
+    }
+    // Codes may not pay where there is little of anything, or only noise.
     let is_noise = 16 * coded_bytes > 15 * W::WIDTH * sample[0].n as usize;
-    let mut first = block;
-    if coded_bytes <= SMALL_RECORD_BYTES || is_noise || repeats {
-        let plain_block = plain.encode(&sample[0])?;
-        if share_of_tables(&plain.tables)? + plain_block.bytes.len() <= coded_bytes {
-            return Ok((plain, (n_blocks == 1).then_some(plain_block)));
-        }
-        if repeats {
-            first = coded.encode(&sample[0])?;
+    if coded_bytes <= SMALL_RECORD_BYTES || is_noise {
+        let packed = BlockEncoder::new(spec, plain_tables, Way::Packed);
+        let packed_block = packed.encode(&sample[0])?;
+        let packed_bytes = share_of_tables(&packed.tables)? + packed_block.bytes.len();
+        if packed_bytes <= share_of_tables(&coded.tables)? + block.bytes.len() {
+            return Ok((packed, (n_blocks == 1).then_some(packed_block)));
         }
     }
-    Ok((coded, (n_blocks == 1).then_some(first)))
+    Ok((coded, (n_blocks == 1).then_some(block)))
 }
 
 /// The blocks to learn from, evenly spread.

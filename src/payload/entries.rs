@@ -13,6 +13,8 @@ pub(super) struct Background<W> {
     pub(super) pattern: W,
     /// Whether its alternate is kept in a set of its own; else it is an entry.
     pub(super) has_alternates: bool,
+    /// Whether all elements are entries, whatever their pattern.
+    pub(super) stores_all: bool,
 }
 
 /// The entries and alternates of a block.
@@ -47,7 +49,7 @@ impl<W: Word> Entries<W> {
             for (position, pattern) in (start as u32..).zip(chunk.iter()) {
                 members[n] = position;
                 patterns[n] = pattern;
-                n += usize::from(pattern != background.pattern);
+                n += usize::from(pattern != background.pattern || background.stores_all);
             }
             entries.members.extend_from_slice(&members[..n]);
             entries.patterns.extend_from_slice(&patterns[..n]);
@@ -56,6 +58,23 @@ impl<W: Word> Entries<W> {
             entries.take_alternates(background.pattern.flip_top());
         }
         entries
+    }
+
+    /// All elements again.
+    pub(super) fn elements(&self, background: W) -> Vec<W> {
+        let mut all = vec![background; self.n as usize];
+        for (&member, &pattern) in self.members.iter().zip(&self.patterns) {
+            all[member as usize] = pattern;
+        }
+        // Entries before an alternate: those with fewer others before them.
+        let mut n_before = 0;
+        for &alternate in &self.alternates {
+            while self.members.get(n_before).is_some_and(|&m| m - n_before as u32 <= alternate) {
+                n_before += 1;
+            }
+            all[alternate as usize + n_before] = background.flip_top();
+        }
+        all
     }
 
     /// Moves the entries of a pattern to the alternates.
@@ -91,10 +110,12 @@ mod tests {
             let background = Background {
                 pattern: 0,
                 has_alternates,
+                stores_all: false,
             };
             Entries::of(Elements::<u16>::new(&bytes), 0, background)
         };
         let apart = entries(true);
+        assert_eq!(apart.elements(0), elements);
         assert_eq!((apart.members, apart.patterns), (vec![2, 5], vec![5, 6]));
         assert_eq!(apart.alternates, [1, 2, 4]);
         let together = entries(false);

@@ -4,6 +4,7 @@ use super::entries::Background;
 use super::{Elements, MAX_BLOCK_BYTES, MAX_BLOCK_ELEMENTS};
 use crate::choose::cost::{BIT, choice};
 use crate::parallel;
+use crate::stream::huffman::PrefixCode;
 use crate::values::{Codebook, MAX_CODES};
 use crate::word::Word;
 use std::collections::BTreeSet;
@@ -73,19 +74,22 @@ pub(super) fn survey<W: Word>(elements: Elements<'_, W>, float: bool, columns: u
     }
     let (n_background, n_alternates) = sum(&counts);
     let has_alternates = float && is_set_cheaper(n_alternates, total - n_background - n_alternates, total);
+    let stores_all = W::WIDTH == 1 && is_all_cheaper(elements, pattern);
+    let has_alternates = has_alternates && !stores_all;
     let background = Background {
         pattern,
         has_alternates,
+        stores_all,
     };
     let n_alternates = if has_alternates { n_alternates } else { 0 };
     Survey {
         background,
         codebook: codebook(elements, background),
-        n_entries: total - n_background - n_alternates,
+        n_entries: if stores_all { total } else { total - n_background - n_alternates },
         n_alternates,
-        blocks: cut(elements.len(), W::WIDTH, step, target, |i| {
-            let others = counts[i].pattern + if has_alternates { counts[i].alternate } else { 0 };
-            u64::from(others)
+        blocks: cut(elements.len(), W::WIDTH, step, target, |i| match stores_all {
+            true => 0,
+            false => u64::from(counts[i].pattern) + if has_alternates { counts[i].alternate.into() } else { 0 },
         }),
     }
 }
@@ -137,6 +141,18 @@ fn is_set_cheaper(n_alternates: u64, n_entries: u64, total: u64) -> bool {
         false => choice(n_alternates, all),
     };
     as_set + choice(n_entries, total) < choice(all, total) + symbols
+}
+
+/// Whether elements of a byte cost no more if the background is a symbol like the others. They are then
+/// read faster too.
+fn is_all_cheaper<W: Word>(elements: Elements<'_, W>, background: W) -> bool {
+    let mut histogram = [0u64; 256];
+    elements.iter().for_each(|element| histogram[element.to_bits() as usize & 255] += 1);
+    let cost = |histogram: &[u64]| PrefixCode::of_histogram(histogram).map_or(0, |code| code.cost(histogram));
+    let as_symbols = cost(&histogram);
+    let total: u64 = histogram.iter().sum();
+    let n_background = std::mem::take(&mut histogram[background.to_bits() as usize & 255]);
+    as_symbols <= cost(&histogram) + choice(n_background, total) / BIT
 }
 
 /// The codebook of all entries, if they are few patterns.

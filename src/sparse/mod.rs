@@ -13,6 +13,7 @@ pub(crate) use target::Target;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
+use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand};
 use crate::stream::{self, Coding};
@@ -204,8 +205,12 @@ impl Positions<'_, '_> {
             Self::None => target.pieces(all, |_, out| fill(out, background)),
             Self::All => target.pieces(all, |at, out| out.copy_from_slice(&values[at..][..out.len()])),
             Self::Bitmap(bytes, _) => {
-                let mut values = values;
-                target.expand(all, bytes, background, &mut values);
+                let row = BitmapRows {
+                    bitmaps: bytes,
+                    length: all.len(),
+                    rows: &[0],
+                };
+                target.expand(row, background, &mut &values[..]);
             }
             Self::Members(members) => {
                 let mut entries = members.iter().zip(values).peekable();
@@ -341,7 +346,7 @@ fn read<'a>(cursor: &mut Cursor<'a>, n: u32, rows: Option<Rows>) -> Result<Posit
         1 => (PositionKind::All, vec![], Positions::All),
         2 => {
             let (bytes, coding) = bitmap::read(cursor, n)?;
-            let count = expand::count_ones(Isa::active(), &bytes, n as usize);
+            let count = expand::count_ones(Isa::active(), &bytes);
             (PositionKind::Bitmap, vec![coding], Positions::Bitmap(bytes, count as u32))
         }
         3 => {

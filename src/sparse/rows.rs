@@ -5,8 +5,9 @@ use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
-use crate::kernels::{Isa, expand, unpack};
+use crate::kernels::{Isa, Store, expand, unpack};
 use crate::stream::bits;
 use crate::word::Word;
 
@@ -203,7 +204,7 @@ impl<'a> RowSet<'a> {
             if !length.is_multiple_of(8) && last >> (length % 8) != 0 {
                 return Err(Error::corrupt(format!("bits at and above position {length} of row {row} are not zero")));
             }
-            n_entries += expand::count_ones(isa, bitmap, length);
+            n_entries += expand::count_ones(isa, bitmap);
         }
         self.check_total(n_entries)
     }
@@ -259,9 +260,27 @@ impl<'a> RowSet<'a> {
     pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
         let mut values = values;
         if self.form.step_bits == 0 {
+            let length = self.row_ends[0];
+            if self.row_lengths().all(|other| other == length) {
+                let numbers: Vec<u32> = (0..self.row_ends.len() as u32).collect();
+                let rows = BitmapRows {
+                    bitmaps: self.bitmaps,
+                    length,
+                    rows: &numbers,
+                };
+                target.expand(rows, background, &mut values);
+                return Ok(());
+            }
+            // The first row or the last one is cut.
+            let isa = target.isa();
             let mut row_start = 0;
             for (at, length) in self.bitmap_rows() {
-                target.expand(row_start..row_start + length, &self.bitmaps[at..], background, &mut values);
+                let bitmap = &self.bitmaps[at..];
+                target.pieces(row_start..row_start + length, |start, out| {
+                    let bitmap = &bitmap[(start - row_start) / 8..];
+                    let n = expand::expand(isa, Store::Cached, bitmap, background, values, out);
+                    values = &values[n..];
+                });
                 row_start += length;
             }
             return Ok(());

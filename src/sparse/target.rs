@@ -1,7 +1,8 @@
 //! Where the elements of a block go, piece by piece.
 
 use crate::buffer::Buffer;
-use crate::kernels::{Isa, Store, copy, expand};
+use crate::kernels::expand::{self, BitmapRows};
+use crate::kernels::{Isa, Store, copy};
 use crate::word::Word;
 use std::ops::Range;
 
@@ -50,27 +51,36 @@ impl<'a, W: Word> Target<'a, W> {
         }
     }
 
-    /// Writes the elements of `range` as a bitmap says: for every set bit the next of `values`, which it
-    /// takes off, for every other the background. See [`expand::expand`].
+    /// Writes rows as their bitmaps say, and takes the values off that this takes; see
+    /// [`expand::expand_rows`].
     ///
     /// # Panics
-    /// If `range` is not within the elements, or the bitmap has fewer bits, or more are set than there
-    /// are values.
-    pub(crate) fn expand(&mut self, range: Range<usize>, bitmap: &[u8], background: W, values: &mut &[W]) {
+    /// If a row is not within the elements, or more bits are set than there are values.
+    pub(crate) fn expand(&mut self, rows: BitmapRows<'_>, background: W, values: &mut &[W]) {
         let (isa, store) = (self.isa, self.store);
-        let bytes = range.start * W::WIDTH..range.end * W::WIDTH;
-        if store == Store::PastCaches
-            && let Ok(out) = bytemuck::try_cast_slice_mut(&mut self.out[bytes])
-            && expand::fits_lines(out)
+        if let Ok(out) = bytemuck::try_cast_slice_mut(self.out)
+            && (store == Store::Cached || expand::fits_lines(out, rows.length))
         {
-            *values = &values[expand::expand(isa, store, bitmap, background, values, out)..];
+            *values = &values[expand::expand_rows(isa, store, rows, background, values, out)..];
             return;
         }
-        self.pieces(range.clone(), |at, out| {
-            // Pieces but the last are whole bytes of the bitmap.
-            let bitmap = &bitmap[(at - range.start) / 8..];
-            *values = &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
-        });
+        let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+        for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+            let start = row as usize * rows.length;
+            self.pieces(start..start + rows.length, |at, out| {
+                // Pieces but the last are whole bytes of the bitmap.
+                let bitmap = &bitmap[(at - start) / 8..];
+                *values = &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
+            });
+        }
+    }
+
+    /// All elements where they are, if they can be written there: in the caches.
+    pub(crate) fn in_place(&mut self) -> Option<&mut [W]> {
+        match self.store {
+            Store::Cached => bytemuck::try_cast_slice_mut(self.out).ok(),
+            Store::PastCaches => None,
+        }
     }
 
     /// Lets `f` write the elements of `range` all at once.

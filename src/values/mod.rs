@@ -54,6 +54,8 @@ impl ValueKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValuePlan {
     Raw,
+    /// The same, not compressed.
+    Packed,
     /// Elements rotated left by so many bits.
     Planes {
         rotation: u8,
@@ -126,6 +128,11 @@ pub(crate) fn write<W: Word>(
             out.push(ValueKind::Codebook as u8);
             let codes = codebook.codes(entries)?;
             stream::write_packed(out, &codes, codebook.code_bits());
+            Ok(())
+        }
+        (ValuePlan::Packed, ..) => {
+            out.push(ValueKind::Raw as u8);
+            stream::write_packed_bytes(out, &to_le_bytes(entries));
             Ok(())
         }
         (ValuePlan::Planes { rotation }, ..) => {
@@ -269,6 +276,7 @@ mod tests {
     fn all_plans<W: Word>(entries: &[W]) {
         let none = ValueTables { codebook: None, coder: None };
         round_trip(ValuePlan::Raw, entries, &none);
+        round_trip(ValuePlan::Packed, entries, &none);
         round_trip(ValuePlan::Aligned, entries, &none);
         for rotation in 0..(8 * W::WIDTH as u8) {
             round_trip(ValuePlan::Planes { rotation }, entries, &none);

@@ -6,12 +6,16 @@ use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
 use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand, unpack};
 use crate::sparse::{Rows, Target};
 use crate::stream::huffman::{Bundle, BundleWriter};
 use crate::stream::{self, Coding, bits};
 use crate::word::Word;
+
+/// Elements of a row that is filled at once: what has been cleared is still at hand for its entries.
+const MAX_ROW: usize = 1 << 12;
 
 /// What a block has of a part.
 enum Stored<'a> {
@@ -214,7 +218,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                         )));
                     }
                 }
-                expand::count_ones(isa, bytes, 8 * bytes.len())
+                expand::count_ones(isa, bytes)
             }
         })
     }
@@ -276,10 +280,12 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 }
             }
             Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
-                let bitmaps = part.bitmap().chunks_exact(length.div_ceil(8));
-                for (start, bitmap) in rows.zip(bitmaps) {
-                    target.expand(start..start + length, bitmap, background, values);
-                }
+                let rows = BitmapRows {
+                    bitmaps: part.bitmap(),
+                    length,
+                    rows: self.rows_of(class),
+                };
+                target.expand(rows, background, values);
             }
             Stored::Steps(steps) => scatter_rows(rows, length, Chain::new(steps, ESCAPE), background, values, target)?,
             Stored::WideSteps(steps, escape) => {
@@ -434,10 +440,17 @@ fn scatter_rows<W: Word, S: Copy + Into<u32>>(
     target: &mut Target<'_, W>,
 ) -> Result<()> {
     for start in rows {
-        target.pieces(start..start + length, |_, out| {
-            fill(out, background);
-            scatter(&mut chain, values, out);
-        });
+        match target.in_place() {
+            Some(out) if length <= MAX_ROW => {
+                let out = &mut out[start..start + length];
+                fill(out, background);
+                scatter(&mut chain, values, out);
+            }
+            _ => target.pieces(start..start + length, |_, out| {
+                fill(out, background);
+                scatter(&mut chain, values, out);
+            }),
+        }
     }
     match chain.is_done() {
         true => Ok(()),
