@@ -94,7 +94,7 @@ impl Trie<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::Bins;
+    use crate::values::{BinFinder, Bins};
     use proptest::prelude::*;
 
     #[test]
@@ -121,8 +121,9 @@ mod tests {
             patterns.iter_mut().for_each(|p| *p = (*p >> (64 - width)) >> (quiet % width));
             patterns.sort_unstable();
             let bins = Bins::new(best_bins(&patterns, width, complete).0);
-            prop_assert!(patterns.iter().all(|&p| bins.symbol(p).is_some()));
-            prop_assert!(!complete || bins.symbol(other >> (64 - width)).is_some());
+            let finder = BinFinder::new(&bins, width);
+            prop_assert!(patterns.iter().all(|&p| finder.find(p).is_some()));
+            prop_assert!(!complete || finder.find(other >> (64 - width)).is_some());
         }
     }
 }

@@ -112,7 +112,7 @@ impl<W: Word> BlockEncoder<W> {
             write_positions(out, &block.members, block.n, None)?;
             return Ok(None);
         }
-        let row_classes = learned.classify(block, self.tables.codebook.as_ref());
+        let row_classes = learned.classify(&learned.code(block, self.tables.codebook.as_ref()));
         let lines = learned.lines(block, &row_classes);
         sparse::write_classes(out, classes, &row_classes, &lines)?;
         let runs = learned.runs(&lines);

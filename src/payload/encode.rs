@@ -149,7 +149,7 @@ fn encoder<W: Word>(
             let (classes, coder, learned) = learned.finish(&counts, smooth);
             let tables = Tables {
                 classes,
-                coder,
+                coder: Some(coder),
                 ..plain_tables.clone()
             };
             Some(BlockEncoder::new(spec, tables, Way::Learned(learned)))
@@ -196,7 +196,7 @@ fn count<'e, W: Word>(
     codebook: Option<&Codebook<W>>,
 ) -> Counts {
     let mut counts = learned.no_counts();
-    (0..n_blocks).for_each(|i| learned.count(&mut counts, block(i), codebook, true));
+    (0..n_blocks).for_each(|i| learned.count(&mut counts, &learned.code(block(i), codebook), true));
     counts
 }
 
@@ -211,7 +211,8 @@ fn count_all<W: Word>(
     for batch in survey.blocks.chunks(2 * parallel::n_threads()) {
         let of_blocks = parallel::map(batch, |range| {
             let mut counts = learned.no_counts();
-            learned.count(&mut counts, &entries(elements, range, survey), codebook, true);
+            let block = entries(elements, range, survey);
+            learned.count(&mut counts, &learned.code(&block, codebook), true);
             counts
         });
         of_blocks.iter().for_each(|counts| all.merge(counts));

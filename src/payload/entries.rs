@@ -3,8 +3,8 @@
 use super::Elements;
 use crate::word::Word;
 
-/// Elements that are looked at in one go.
-const CHUNK: usize = 1024;
+/// Elements that are looked at in one go: as many as a mask has bits.
+const CHUNK: usize = 64;
 
 /// What makes an element an entry.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,16 @@ pub(super) struct Entries<W> {
     pub(super) alternates: Vec<u32>,
 }
 
+/// A bit for each byte, which is 0 or 1.
+fn mask(bytes: [u8; CHUNK]) -> u64 {
+    let eighths = bytes.as_chunks::<8>().0.iter().enumerate();
+    eighths.fold(0, |mask, (i, eight)| {
+        // Byte j is moved to bit 56 + j by one of the factor's ones, and nothing else is moved there.
+        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask | bits << (8 * i)
+    })
+}
+
 impl<W: Word> Entries<W> {
     /// Tells the elements of a block apart: at most 2^32 of them.
     pub(super) fn of(elements: Elements<'_, W>, first_element: u64, background: Background<W>) -> Self {
@@ -41,18 +51,19 @@ impl<W: Word> Entries<W> {
             patterns: Vec::new(),
             alternates: Vec::new(),
         };
-        let (mut members, mut patterns) = ([0; CHUNK], [W::default(); CHUNK]);
         for start in (0..elements.len()).step_by(CHUNK) {
             let chunk = elements.slice(start..elements.len().min(start + CHUNK));
-            // Written always, kept if it is an entry: there is no branch to mispredict.
-            let mut n = 0;
-            for (position, pattern) in (start as u32..).zip(chunk.iter()) {
-                members[n] = position;
-                patterns[n] = pattern;
-                n += usize::from(pattern != background.pattern || background.stores_all);
+            let mut is_entry = [0u8; CHUNK];
+            for (is_entry, pattern) in is_entry.iter_mut().zip(chunk.iter()) {
+                *is_entry = u8::from(pattern != background.pattern || background.stores_all);
             }
-            entries.members.extend_from_slice(&members[..n]);
-            entries.patterns.extend_from_slice(&patterns[..n]);
+            let mut set = mask(is_entry);
+            while set != 0 {
+                let i = set.trailing_zeros() as usize;
+                entries.members.push((start + i) as u32);
+                entries.patterns.push(chunk.get(i));
+                set &= set - 1;
+            }
         }
         if background.has_alternates {
             entries.take_alternates(background.pattern.flip_top());

@@ -9,6 +9,43 @@ use crate::stream::huffman::MAX_SYMBOLS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bins(Vec<Bin>);
 
+/// Finds the bins of patterns quickly.
+pub(crate) struct BinFinder<'b> {
+    bins: &'b [Bin],
+    /// Bits of a pattern after its first byte.
+    shift: u32,
+    /// For each first byte the number of bins before the first one that may have it.
+    starts: Vec<u16>,
+}
+
+impl<'b> BinFinder<'b> {
+    /// For patterns of `pattern_bits`, at least 8.
+    pub(crate) fn new(bins: &'b Bins, pattern_bits: u32) -> Self {
+        let bins = &bins.0[..];
+        let shift = pattern_bits - 8;
+        let first_byte = |bin: &Bin| (bin.base + ((1 << bin.low_bits) - 1)) >> shift;
+        let starts = (0..256).map(|byte| bins.partition_point(|bin| first_byte(bin) < byte) as u16);
+        Self {
+            bins,
+            shift,
+            starts: starts.collect(),
+        }
+    }
+
+    /// The symbol of a pattern and its bin; `None` if it is in none.
+    #[inline]
+    pub(crate) fn find(&self, pattern: u64) -> Option<(u8, Bin)> {
+        let mut i = usize::from(self.starts[(pattern >> self.shift) as usize & 255]);
+        loop {
+            let bin = *self.bins.get(i)?;
+            if pattern >> bin.low_bits <= bin.base >> bin.low_bits {
+                return (pattern >= bin.base).then_some((i as u8, bin));
+            }
+            i += 1;
+        }
+    }
+}
+
 impl Bins {
     /// Bins that do not overlap, ascending, 1 to 256 of them, of at most [`MAX_LOW_BITS`].
     pub(crate) fn new(bins: Vec<Bin>) -> Self {
@@ -19,14 +56,6 @@ impl Bins {
 
     pub(crate) fn as_slice(&self) -> &[Bin] {
         &self.0
-    }
-
-    /// The symbol of a pattern; `None` if it is in no bin.
-    #[inline]
-    pub(crate) fn symbol(&self, pattern: u64) -> Option<u8> {
-        let after = self.0.partition_point(|bin| bin.base <= pattern);
-        let bin = self.0.get(after.checked_sub(1)?)?;
-        (pattern >> bin.low_bits == bin.base >> bin.low_bits).then_some((after - 1) as u8)
     }
 
     /// Appends the trie, for patterns of `pattern_bits`.
@@ -107,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tries_come_back(choices in prop::collection::vec(any::<u8>(), 1..600), width in prop::sample::select(vec![8u32, 16, 32, 64])) {
+        fn tries_come_back(choices in prop::collection::vec(any::<u8>(), 1..600), width in prop::sample::select(vec![8u32, 16, 32, 64]), others in prop::collection::vec(any::<u64>(), 20)) {
             let bins = Bins::new(some_bins(&choices, width));
             let mut bits = BitWriter::default();
             bins.write(&mut bits, width);
@@ -115,10 +144,16 @@ mod tests {
             let mut reader = BitReader::new(&bytes);
             prop_assert_eq!(&Bins::read(&mut reader, width).unwrap(), &bins);
             prop_assert_eq!(reader.finish().unwrap(), bytes.len());
-            for (symbol, bin) in bins.as_slice().iter().enumerate() {
+            let finder = BinFinder::new(&bins, width);
+            for (symbol, &bin) in bins.as_slice().iter().enumerate() {
                 let last = bin.base + ((1 << bin.low_bits) - 1);
-                prop_assert_eq!(bins.symbol(bin.base), Some(symbol as u8));
-                prop_assert_eq!(bins.symbol(last), Some(symbol as u8));
+                prop_assert_eq!(finder.find(bin.base), Some((symbol as u8, bin)));
+                prop_assert_eq!(finder.find(last), Some((symbol as u8, bin)));
+            }
+            for &pattern in &others {
+                let pattern = pattern >> (64 - width);
+                let bin = bins.as_slice().iter().position(|bin| bin.base >> bin.low_bits == pattern >> bin.low_bits);
+                prop_assert_eq!(finder.find(pattern).map(|(symbol, _)| usize::from(symbol)), bin);
             }
         }
 

@@ -1,6 +1,6 @@
 //! Coded values: symbols with prefix codes, and low bits as they are (spec §8.2.2, §9.2.1).
 
-use super::bins::Bins;
+use super::bins::{BinFinder, Bins};
 use super::codebook::Codebook;
 use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
@@ -14,7 +14,7 @@ use crate::stream::huffman::{Bundle, BundleWriter, PrefixCode, SymbolOrder};
 use crate::word::Word;
 
 /// Most value tables: one for each row class.
-pub(crate) const MAX_VALUE_TABLES: usize = 16;
+const MAX_VALUE_TABLES: usize = 16;
 
 /// How values become symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,29 +37,49 @@ impl ValueMap {
             Self::Bins(bins) => bins.as_slice().len(),
         }
     }
+}
+
+/// Finds the symbols of patterns.
+pub(crate) struct SymbolFinder<'m, W> {
+    map: &'m ValueMap,
+    bins: Option<BinFinder<'m>>,
+    codebook: Option<&'m Codebook<W>>,
+}
+
+impl<'m, W: Word> SymbolFinder<'m, W> {
+    pub(crate) fn new(map: &'m ValueMap, codebook: Option<&'m Codebook<W>>) -> Self {
+        let bins = match map {
+            ValueMap::Bins(bins) => Some(BinFinder::new(bins, 8 * W::WIDTH as u32)),
+            ValueMap::Window { .. } | ValueMap::Codes { .. } => None,
+        };
+        Self {
+            map,
+            bins,
+            codebook,
+        }
+    }
 
     /// The symbol of a pattern, and its low bits with their number; `None` if the map has none.
     #[inline]
-    pub(crate) fn symbol<W: Word>(&self, pattern: W, codebook: Option<&Codebook<W>>) -> Option<(u8, u64, u32)> {
-        match self {
-            Self::Window { window, n_symbols } => {
+    pub(crate) fn find(&self, pattern: W) -> Option<(u8, u64, u32)> {
+        match (self.map, &self.bins) {
+            (ValueMap::Window { window, n_symbols }, _) => {
                 let (high, low) = window_cell(*window, pattern);
                 (high < *n_symbols as u64).then_some((high as u8, low, window.low_bits))
             }
-            Self::Bins(bins) => {
+            (_, Some(bins)) => {
                 let pattern = pattern.to_bits();
-                let symbol = bins.symbol(pattern)?;
-                let low_bits = bins.as_slice()[usize::from(symbol)].low_bits;
-                Some((symbol, pattern & ((1 << low_bits) - 1), low_bits))
+                let (symbol, bin) = bins.find(pattern)?;
+                Some((symbol, pattern & ((1 << bin.low_bits) - 1), bin.low_bits))
             }
-            Self::Codes { .. } => codebook?.code(pattern).map(|code| (code, 0, 0)),
+            _ => self.codebook?.code(pattern).map(|code| (code, 0, 0)),
         }
     }
 }
 
 /// How far above the base of the window the pattern's cell is, modulo all cells; and its low bits.
 #[inline]
-pub(crate) fn window_cell<W: Word>(window: Window, pattern: W) -> (u64, u64) {
+fn window_cell<W: Word>(window: Window, pattern: W) -> (u64, u64) {
     let rotated = pattern.rotate_left(window.rotation).to_bits();
     let high_bits = 8 * W::WIDTH as u32 - window.low_bits;
     let high = (rotated >> window.low_bits).wrapping_sub(window.base) & (u64::MAX >> (64 - high_bits));
@@ -188,10 +208,11 @@ pub(crate) fn write<W: Word>(
     let mut symbols = Vec::with_capacity(values.len());
     let mut low = BitWriter::default();
     let mut patches = Vec::new();
+    let finder = SymbolFinder::new(&coder.map, codebook);
     let mut start = 0;
     for (&n, code) in runs.iter().zip(&coder.codes) {
         for (i, &value) in (start..).zip(&values[start..start + n]) {
-            let (symbol, bits, n_bits) = match coder.map.symbol(value, codebook) {
+            let (symbol, bits, n_bits) = match finder.find(value) {
                 Some(coded) => coded,
                 None => {
                     let ValueMap::Window { window, .. } = coder.map else {

@@ -6,9 +6,9 @@ mod codebook;
 mod coder;
 mod planes;
 
-pub(crate) use bins::Bins;
+pub(crate) use bins::{BinFinder, Bins};
 pub(crate) use codebook::{Codebook, MAX_CODES};
-pub(crate) use coder::{MAX_VALUE_TABLES, ValueCoder, ValueCoderHead, ValueMap, window_cell};
+pub(crate) use coder::{SymbolFinder, ValueCoder, ValueCoderHead, ValueMap};
 pub(crate) use planes::split as split_planes;
 
 use crate::buffer::Buffer;
@@ -320,7 +320,7 @@ mod tests {
         // All symbols have code words: the two runs share them, and patches take any.
         let mut histogram = vec![1; map.n_symbols()];
         for entry in entries {
-            if let Some((symbol, ..)) = map.symbol(*entry, codebook) {
+            if let Some((symbol, ..)) = SymbolFinder::new(&map, codebook).find(*entry) {
                 histogram[usize::from(symbol)] += 5;
             }
         }

@@ -14,7 +14,7 @@ use crate::profile::{Effort, Profile};
 use crate::sparse::classes::{ColumnClasses, Form, Lines, MAX_CLASSED_COLUMNS, Part};
 use crate::sparse::{Classes, row_parts};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
-use crate::values::{Codebook, ValueCoder, ValueMap};
+use crate::values::{Codebook, SymbolFinder, ValueCoder, ValueMap};
 use crate::word::Word;
 use parts::{PartCounts, Price};
 
@@ -41,8 +41,8 @@ pub(super) struct Learned {
     columns: u64,
     /// `None` if all rows are one class.
     rows: Option<RowClassifier>,
-    /// How values become symbols, if they do.
-    map: Option<ValueMap>,
+    /// How values become symbols.
+    map: ValueMap,
     /// For each symbol of the map which kind of value it is to the row classes.
     buckets: Vec<u8>,
     /// The classes, without codes.
@@ -55,6 +55,25 @@ pub(super) struct Counts {
     parts: Vec<PartCounts>,
     /// For each value table.
     values: Vec<Vec<u64>>,
+}
+
+/// Entries, the symbols of their values, and what is known of their rows.
+pub(super) struct Coded<'e, W> {
+    block: &'e Entries<W>,
+    /// [`NO_SYMBOL`] where the map has none.
+    symbols: Vec<u16>,
+    /// Empty where rows have no classes.
+    rows: Vec<RowStats>,
+}
+
+/// Stands for the symbol of a value that the map has none for.
+const NO_SYMBOL: u16 = u16::MAX;
+
+impl<W> Coded<'_, W> {
+    /// The symbol of an entry's value.
+    fn symbol(&self, entry: usize) -> Option<usize> {
+        Some(self.symbols[entry]).filter(|&symbol| symbol != NO_SYMBOL).map(usize::from)
+    }
 }
 
 /// One class for everything.
@@ -86,20 +105,21 @@ impl Learned {
         }
         let is_all = share.0 == share.1;
         let map = values::map(spec, options, sample, codebook, is_all);
-        let mut histogram = vec![0u64; map.n_symbols()];
-        sample.iter().flat_map(|block| &block.patterns).for_each(|&pattern| {
-            if let Some((symbol, ..)) = map.symbol(pattern, codebook) {
-                histogram[usize::from(symbol)] += 1;
-            }
-        });
         let mut learned = Self {
             columns: spec.columns,
             rows: None,
-            buckets: buckets(&histogram),
-            map: Some(map),
+            buckets: vec![],
+            map,
             classes: one_class(),
         };
-        learned.find_classes(options, sample, codebook, share);
+        let mut sample: Vec<Coded<'_, W>> = sample.iter().map(|block| learned.code(block, codebook)).collect();
+        let mut histogram = vec![0u64; learned.map.n_symbols()];
+        for block in &sample {
+            let symbols = (0..block.symbols.len()).filter_map(|entry| block.symbol(entry));
+            symbols.for_each(|symbol| histogram[symbol] += 1);
+        }
+        learned.buckets = buckets(&histogram);
+        learned.find_classes(options, &mut sample, share);
         Some(learned)
     }
 
@@ -107,8 +127,7 @@ impl Learned {
     fn find_classes<W: Word>(
         &mut self,
         options: EncodeOptions,
-        sample: &[Entries<W>],
-        codebook: Option<&Codebook<W>>,
+        sample: &mut [Coded<'_, W>],
         share: (u64, u64),
     ) {
         // A sixteenth of a bit for a nanosecond is about a five hundredth of a float's entropy.
@@ -116,13 +135,13 @@ impl Learned {
             Profile::Small => BIT / 16 / 128,
             Profile::Balanced | Profile::Direct => BIT / 16 / 16,
         });
-        let evaluate = |learned: &mut Self| {
-            let counts = learned.count_sample(sample, codebook);
+        let evaluate = |learned: &mut Self, sample: &[Coded<'_, W>]| {
+            let counts = learned.count_sample(sample);
             learned.settle(&counts, share, price)
         };
-        let mut best_cost = evaluate(self);
-        let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
-        let has_whole_rows = sample.iter().all(|block| {
+        let mut best_cost = evaluate(self, sample);
+        let n_entries: usize = sample.iter().map(|coded| coded.symbols.len()).sum();
+        let has_whole_rows = sample.iter().all(|Coded { block, .. }| {
             block.first_element.is_multiple_of(self.columns) && u64::from(block.n).is_multiple_of(self.columns)
         });
         if !has_whole_rows {
@@ -133,14 +152,16 @@ impl Learned {
             Effort::Thorough => &ENTRIES_FOR_CLASSES,
         };
         let tried = table.iter().rev().find(|(n, _)| *n <= n_entries);
-        let stats: Vec<RowStats> = match tried {
-            Some((_, [])) | None => return,
-            Some(_) => sample.iter().flat_map(|block| self.row_stats(block, codebook)).collect(),
-        };
-        for &n in tried.map_or(&[][..], |(_, numbers)| numbers) {
+        let numbers = tried.map_or(&[][..], |(_, numbers)| numbers);
+        if numbers.is_empty() {
+            return;
+        }
+        sample.iter_mut().for_each(|coded| coded.rows = self.row_stats(coded));
+        let stats: Vec<RowStats> = sample.iter().flat_map(|coded| coded.rows.iter().copied()).collect();
+        for &n in numbers {
             let Some(rows) = RowClassifier::train(&stats, n) else { continue };
             let mut other = self.with_rows(rows, None);
-            let cost = evaluate(&mut other);
+            let cost = evaluate(&mut other, sample);
             if cost < best_cost {
                 (*self, best_cost) = (other, cost);
             }
@@ -152,7 +173,7 @@ impl Learned {
             for n in COLUMN_CLASSES {
                 let Some(columns) = column_classes(&by_column, n) else { continue };
                 let mut other = self.with_rows(rows.clone(), Some(columns));
-                let cost = evaluate(&mut other);
+                let cost = evaluate(&mut other, sample);
                 if cost < best_cost {
                     (*self, best_cost) = (other, cost);
                 }
@@ -178,19 +199,31 @@ impl Learned {
         }
     }
 
+    /// Finds the symbols of a block's values.
+    pub(super) fn code<'e, W: Word>(&self, block: &'e Entries<W>, codebook: Option<&Codebook<W>>) -> Coded<'e, W> {
+        let finder = SymbolFinder::new(&self.map, codebook);
+        let symbol = |&pattern: &W| finder.find(pattern).map_or(NO_SYMBOL, |(symbol, ..)| symbol.into());
+        let mut coded = Coded {
+            block,
+            symbols: block.patterns.iter().map(symbol).collect(),
+            rows: vec![],
+        };
+        if self.rows.is_some() {
+            coded.rows = self.row_stats(&coded);
+        }
+        coded
+    }
+
     /// What is known of the rows of a block.
-    fn row_stats<W: Word>(&self, block: &Entries<W>, codebook: Option<&Codebook<W>>) -> Vec<RowStats> {
+    fn row_stats<W: Word>(&self, coded: &Coded<'_, W>) -> Vec<RowStats> {
         let columns = self.columns as u32;
-        let ends = (1..=block.n / columns).map(|row| row * columns);
-        row_parts(&block.members, ends)
+        let ends = (1..=coded.block.n / columns).map(|row| row * columns);
+        row_parts(&coded.block.members, ends)
             .map(|range| {
                 let mut buckets = [0u16; N_BUCKETS];
-                for &pattern in &block.patterns[range.clone()] {
-                    let symbol = self.map.as_ref().and_then(|map| map.symbol(pattern, codebook));
-                    if let Some((symbol, ..)) = symbol {
-                        let bucket = &mut buckets[usize::from(self.buckets[usize::from(symbol)])];
-                        *bucket = bucket.saturating_add(1);
-                    }
+                for symbol in range.clone().filter_map(|entry| coded.symbol(entry)) {
+                    let bucket = &mut buckets[usize::from(self.buckets[symbol])];
+                    *bucket = bucket.saturating_add(1);
                 }
                 RowStats {
                     length: columns,
@@ -202,13 +235,10 @@ impl Learned {
     }
 
     /// The class of each row of a block.
-    pub(super) fn classify<W: Word>(&self, block: &Entries<W>, codebook: Option<&Codebook<W>>) -> Vec<u8> {
+    pub(super) fn classify<W: Word>(&self, coded: &Coded<'_, W>) -> Vec<u8> {
         match &self.rows {
             None => vec![],
-            Some(rows) => {
-                let stats = self.row_stats(block, codebook);
-                stats.iter().map(|row| rows.classify(row) as u8).collect()
-            }
+            Some(rows) => coded.rows.iter().map(|row| rows.classify(row) as u8).collect(),
         }
     }
 
@@ -220,7 +250,7 @@ impl Learned {
     /// Nothing counted yet.
     pub(super) fn no_counts(&self) -> Counts {
         let n_tables = self.classes.value_tables.iter().max().map_or(0, |&last| usize::from(last) + 1);
-        let n_symbols = self.map.as_ref().map_or(0, ValueMap::n_symbols);
+        let n_symbols = self.map.n_symbols();
         Counts {
             parts: vec![PartCounts::default(); self.classes.parts.len()],
             values: vec![vec![0; n_symbols]; n_tables],
@@ -229,21 +259,19 @@ impl Learned {
 
     /// Counts what a block has. With `forms`, only what is to be known for the forms that were
     /// settled.
-    pub(super) fn count<W: Word>(&self, counts: &mut Counts, block: &Entries<W>, codebook: Option<&Codebook<W>>, forms: bool) {
-        let row_classes = self.classify(block, codebook);
-        let lines = self.lines(block, &row_classes);
+    pub(super) fn count<W: Word>(&self, counts: &mut Counts, coded: &Coded<'_, W>, forms: bool) {
+        let row_classes = self.classify(coded);
+        let lines = self.lines(coded.block, &row_classes);
         for (number, (part, counts)) in self.classes.parts.iter().zip(&mut counts.parts).enumerate() {
             counts.add(&lines, number, forms.then_some(part.form));
         }
-        if let Some(map) = &self.map {
-            let mut order = lines.order.iter();
-            for (class, &table) in self.classes.value_tables.iter().enumerate() {
-                let n = self.entries_of_class(&lines, class);
-                let histogram = &mut counts.values[usize::from(table)];
-                for &entry in order.by_ref().take(n) {
-                    if let Some((symbol, ..)) = map.symbol(block.patterns[entry as usize], codebook) {
-                        histogram[usize::from(symbol)] += 1;
-                    }
+        let mut order = lines.order.iter();
+        for (class, &table) in self.classes.value_tables.iter().enumerate() {
+            let n = self.entries_of_class(&lines, class);
+            let histogram = &mut counts.values[usize::from(table)];
+            for &entry in order.by_ref().take(n) {
+                if let Some(symbol) = coded.symbol(entry as usize) {
+                    histogram[symbol] += 1;
                 }
             }
         }
@@ -264,9 +292,9 @@ impl Learned {
         runs
     }
 
-    fn count_sample<W: Word>(&self, sample: &[Entries<W>], codebook: Option<&Codebook<W>>) -> Counts {
+    fn count_sample<W: Word>(&self, sample: &[Coded<'_, W>]) -> Counts {
         let mut counts = self.no_counts();
-        sample.iter().for_each(|block| self.count(&mut counts, block, codebook, false));
+        sample.iter().for_each(|coded| self.count(&mut counts, coded, false));
         counts
     }
 
@@ -298,12 +326,12 @@ impl Learned {
 
     /// Makes the codes for what was counted. With `smooth`, symbols that were not counted get code
     /// words too, and no part is taken to have no entries or to have all.
-    pub(super) fn finish(mut self, counts: &Counts, smooth: bool) -> (Option<Classes>, Option<ValueCoder>, Self) {
+    pub(super) fn finish(mut self, counts: &Counts, smooth: bool) -> (Option<Classes>, ValueCoder, Self) {
         for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
             (part.form, part.code) = counts.code(part.form, smooth);
         }
-        let coder = self.map.clone().map(|map| ValueCoder {
-            map,
+        let coder = ValueCoder {
+            map: self.map.clone(),
             codes: counts
                 .values
                 .iter()
@@ -315,7 +343,7 @@ impl Learned {
                     PrefixCode::of_histogram(&histogram)
                 })
                 .collect(),
-        });
+        };
         let needs_classes = self.classes.n_rows > 1 || self.classes.parts[0].code.is_some();
         (needs_classes.then(|| self.classes.clone()), coder, self)
     }
@@ -337,9 +365,9 @@ fn code_cost(histogram: &[u64], order: SymbolOrder) -> u64 {
 }
 
 /// Entries of each column.
-fn column_counts<W: Word>(sample: &[Entries<W>], columns: usize) -> Vec<u64> {
+fn column_counts<W: Word>(sample: &[Coded<'_, W>], columns: usize) -> Vec<u64> {
     let mut counts = vec![0; columns];
-    for block in sample {
+    for Coded { block, .. } in sample {
         // Blocks are whole rows here.
         block.members.iter().for_each(|&member| counts[member as usize % columns] += 1);
     }
