@@ -1,16 +1,16 @@
 //! Where a window of 256 cells is best laid over the patterns of values (spec §9.2.1).
 
-use super::cost::{BIT, entropy};
-use crate::kernels::window::Window;
+use super::cost::BIT;
+use crate::kernels::window::{MAX_LOW_BITS, Window};
 
 /// Bits of a rotated pattern that [`Prefixes`] tells apart.
 pub(crate) const PREFIX_BITS: u32 = 16;
 
+/// Fewer bits than this tell little of a pattern.
+const MIN_CELL_BITS: u32 = 4;
+
 /// Most cells of a window.
 const MAX_CELLS: usize = 256;
-
-/// Bits that writing the length of a cell's code word takes, about.
-const CELL_COST: u64 = 2;
 
 /// Bits of a patch besides the pattern.
 const PATCH_COST: u64 = 12;
@@ -53,19 +53,23 @@ impl Prefixes {
 
     /// The window with the lowest cost: where it is, its number of symbols, its cost in units of
     /// 2^-16 bits. There is at least one pattern.
-    pub(crate) fn best_window(&self) -> (Window, usize, u64) {
+    ///
+    /// `code_cost` is what a code for a histogram costs, its symbols included; exactly, or about.
+    pub(crate) fn best_window(&self, code_cost: impl Fn(&[u64]) -> u64) -> (Window, usize, u64) {
         let total: u64 = self.cells.iter().map(|(_, count)| count).sum();
         let mut cells = self.cells.clone();
-        // From the finest cells to the coarsest that a window may have: those of a byte.
+        // From the finest cells to coarse ones.
         let mut cell_bits = self.pattern_bits.min(PREFIX_BITS);
         let mut best: Option<(Window, usize, u64)> = None;
         loop {
             let low_bits = self.pattern_bits - cell_bits;
+            if low_bits > MAX_LOW_BITS {
+                break;
+            }
             let (base, n, held) = fullest(&cells, 1 << cell_bits);
             let inside: u64 = held.iter().sum();
             let patches = (total - inside) * (u64::from(self.pattern_bits) + PATCH_COST);
-            let plain = total * u64::from(low_bits) + n as u64 * CELL_COST + patches;
-            let cost = plain * BIT + entropy(&held);
+            let cost = (total * u64::from(low_bits) + patches) * BIT + code_cost(&held);
             // Of equal ones the coarsest: it has the smaller table.
             if best.as_ref().is_none_or(|(_, _, least)| cost <= *least) {
                 let window = Window {
@@ -75,7 +79,7 @@ impl Prefixes {
                 };
                 best = Some((window, n, cost));
             }
-            if cell_bits <= 8 {
+            if cell_bits <= MIN_CELL_BITS {
                 break;
             }
             cells = cells
@@ -87,7 +91,7 @@ impl Prefixes {
         best.unwrap_or((
             Window {
                 rotation: self.rotation,
-                low_bits: self.pattern_bits - 8,
+                low_bits: self.pattern_bits - MIN_CELL_BITS,
                 base: 0,
             },
             1,
@@ -97,7 +101,7 @@ impl Prefixes {
 }
 
 /// The window of 256 neighbouring cells that holds most: its first cell that is not empty, the number
-/// of cells from there to its last such one, and what those hold. After the last of `n_cells` comes
+/// of cells from there to its last such one, and their counts. After the last of `n_cells` comes
 /// the first one.
 fn fullest(cells: &[(u32, u64)], n_cells: u32) -> (u32, usize, Vec<u64>) {
     let n = cells.len();
@@ -121,16 +125,19 @@ fn fullest(cells: &[(u32, u64)], n_cells: u32) -> (u32, usize, Vec<u64>) {
     let (start, end, _) = best;
     let n_symbols = (start..end).last().map_or(1, |last| cell(last) - cell(start) + 1);
     let first = cells.get(start).map_or(0, |(cell, _)| *cell);
-    (first, n_symbols as usize, (start..end).map(count).collect())
+    let mut histogram = vec![0; n_symbols as usize];
+    (start..end).for_each(|i| histogram[(cell(i) - cell(start)) as usize] = count(i));
+    (first, n_symbols as usize, histogram)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choose::cost::entropy;
 
     fn best(patterns: &[u32]) -> (Window, usize, u64) {
         let rotated = patterns.iter().map(|p| p.rotate_left(1).into());
-        Prefixes::new(32, 1, rotated).best_window()
+        Prefixes::new(32, 1, rotated).best_window(|cells| entropy(cells) + 2 * BIT * cells.len() as u64)
     }
 
     #[test]
@@ -156,7 +163,7 @@ mod tests {
     #[test]
     fn small_numbers_of_both_signs_are_neighbours() {
         let patterns: Vec<u64> = (-100i32..100).map(|i| u64::from(i as u16)).collect();
-        let (window, n, _) = Prefixes::new(16, 0, patterns.into_iter()).best_window();
+        let (window, n, _) = Prefixes::new(16, 0, patterns.into_iter()).best_window(entropy);
         assert_eq!(window.base, u64::from((-100i32 >> window.low_bits) as u16 & (u16::MAX >> window.low_bits)));
         assert!(n <= 200);
     }

@@ -8,11 +8,14 @@ use crate::word::Word;
 pub(crate) struct Window {
     /// Bits by which patterns are rotated left before they are cut.
     pub(crate) rotation: u32,
-    /// Low bits that are kept raw: at least eight fewer than a pattern has.
+    /// Low bits that are kept raw: fewer than a pattern has, and at most [`MAX_LOW_BITS`].
     pub(crate) low_bits: u32,
     /// What symbol 0 stands for: the bits above the raw ones.
     pub(crate) base: u64,
 }
+
+/// Most low bits: a load of eight bytes has them wherever they begin in its first byte.
+pub(crate) const MAX_LOW_BITS: u32 = 56;
 
 /// Bytes after the start of a value's raw bits that a wide load may touch.
 const LOAD: usize = 8;
@@ -25,7 +28,7 @@ const LOAD: usize = 8;
 /// If `out` has another length than `symbols`, or the window more low bits than it may have.
 pub(crate) fn join<W: Word>(isa: Isa, window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) {
     assert_eq!(symbols.len(), out.len());
-    assert!(W::WIDTH <= 8 && window.low_bits as usize <= 8 * W::WIDTH - 8);
+    assert!(W::WIDTH <= 8 && window.low_bits < 8 * W::WIDTH as u32 && window.low_bits <= MAX_LOW_BITS);
     let done = match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => x86::join_avx512(window, symbols, raw, out),
@@ -62,6 +65,10 @@ fn join_plain<W: Word>(window: Window, first: usize, symbols: &[u8], raw: &[u8],
     }
 }
 
+/// Low bits that a lane of 32 bits has wherever they begin in its first byte.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const MAX_LANE_BITS: u32 = 25;
+
 /// Values of `step` a time that can be joined before a load of `reach` bytes, which begins where
 /// the raw bits of a step do, could pass the end of `raw`. `step` is a multiple of eight, so that
 /// every step begins at a byte.
@@ -79,7 +86,7 @@ fn n_steps(window: Window, step: usize, reach: usize, n: usize, raw: &[u8]) -> u
 mod x86 {
     #![allow(unsafe_code)]
 
-    use super::{Window, n_steps};
+    use super::{MAX_LANE_BITS, Window, n_steps};
     use crate::word::Word;
     use core::arch::x86_64::*;
 
@@ -87,7 +94,7 @@ mod x86 {
     pub(super) fn join_avx2<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
         match W::WIDTH {
             // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
-            4 => unsafe { join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
+            4 if window.low_bits <= MAX_LANE_BITS => unsafe { join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
             // SAFETY: the same.
             2 => unsafe { join_u16(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
             _ => 0,
@@ -98,7 +105,7 @@ mod x86 {
     pub(super) fn join_avx512<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
         match W::WIDTH {
             // SAFETY: AVX-512 kernels are only chosen on machines with AVX-512 F, BW and VBMI.
-            4 => unsafe { join_u32_avx512(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
+            4 if window.low_bits <= MAX_LANE_BITS => unsafe { join_u32_avx512(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
             _ => join_avx2(window, symbols, raw, out),
         }
     }
@@ -148,27 +155,30 @@ mod x86 {
         n * STEP
     }
 
-    /// Eight values a step, of at most eight raw bits: as many bytes hold them.
+    /// Eight values a step: four in each half, whose at most 60 raw bits are in one load.
     #[target_feature(enable = "avx2,bmi2")]
     fn join_u16(window: Window, symbols: &[u8], raw: &[u8], out: &mut [u16]) -> usize {
         const STEP: usize = 8;
         let bits = window.low_bits as usize;
-        let n = n_steps(window, STEP, 8, symbols.len().min(out.len()), raw);
-        let mask = 0x0101_0101_0101_0101 * ((1u64 << bits) - 1);
+        let (half, shift) = (4 * bits / 8, 4 * bits % 8);
+        let n = n_steps(window, STEP, half + 8, symbols.len().min(out.len()), raw);
+        let mask = 0x0001_0001_0001_0001 * ((1u64 << bits) - 1);
         let base = _mm_set1_epi16(window.base as i16);
         let up = _mm_cvtsi32_si128(bits as i32);
         let right = _mm_cvtsi32_si128(window.rotation as i32);
         let left = _mm_cvtsi32_si128(16 - window.rotation as i32);
         for step in 0..n {
-            // SAFETY: `n_steps` leaves eight bytes after the start of every step's raw bits, and a
+            // SAFETY: `n_steps` leaves half + 8 bytes after the start of every step's raw bits, and a
             // step's eight symbols inside their slice.
-            let (word, symbol) = unsafe {
+            let (first, second, symbol) = unsafe {
+                let at = raw.as_ptr().add(step * bits);
                 (
-                    raw.as_ptr().add(step * bits).cast::<u64>().read_unaligned(),
+                    at.cast::<u64>().read_unaligned(),
+                    at.add(half).cast::<u64>().read_unaligned() >> shift,
                     _mm_loadl_epi64(symbols.as_ptr().add(step * STEP).cast()),
                 )
             };
-            let low = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(_pdep_u64(word, mask) as i64));
+            let low = _mm_set_epi64x(_pdep_u64(second, mask) as i64, _pdep_u64(first, mask) as i64);
             let high = _mm_add_epi16(_mm_cvtepu8_epi16(symbol), base);
             let joined = _mm_or_si128(_mm_sll_epi16(high, up), low);
             let rotated = _mm_or_si128(_mm_srl_epi16(joined, right), _mm_sll_epi16(joined, left));
@@ -223,7 +233,7 @@ mod x86 {
 mod neon {
     #![allow(unsafe_code)]
 
-    use super::{Window, n_steps};
+    use super::{MAX_LANE_BITS, Window, n_steps};
     use crate::word::Word;
     use core::arch::aarch64::*;
 
@@ -231,7 +241,9 @@ mod neon {
     pub(super) fn join<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
         match W::WIDTH {
             // SAFETY: NEON kernels are only chosen on machines with NEON.
-            4 => unsafe { join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
+            4 if window.low_bits <= MAX_LANE_BITS => unsafe {
+                join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out))
+            },
             _ => 0,
         }
     }
@@ -292,7 +304,7 @@ mod tests {
 
     fn split_and_join<W: Word>(wide: &[u64], rotation: u32, low_bits: u32, base: u64, cut: usize) {
         let total = 8 * W::WIDTH as u32;
-        let window = Window { rotation: rotation % total, low_bits: low_bits % (total - 7), base };
+        let window = Window { rotation: rotation % total, low_bits: low_bits % total.min(MAX_LOW_BITS + 1), base };
         let mut raw = BitWriter::default();
         let mut symbols = Vec::new();
         let mut expected = Vec::new();

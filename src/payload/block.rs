@@ -7,9 +7,11 @@ use super::PayloadSpec;
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
+use crate::sparse::classes::Lines;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
+use crate::stream::huffman::Run;
 use crate::stream::zstd;
-use crate::values::{self, ValuePlan, ValueTables};
+use crate::values::{self, ValuePlan};
 use crate::word::Word;
 use std::collections::HashSet;
 
@@ -21,6 +23,15 @@ pub(super) struct EncodedBlock {
     pub(super) bytes: Vec<u8>,
     /// Bytes of the set of alternates, if it has members.
     pub(super) alternate_bytes: u64,
+}
+
+impl EncodedBlock {
+    fn or_smaller(self, other: Self) -> Self {
+        match other.bytes.len() < self.bytes.len() {
+            true => other,
+            false => self,
+        }
+    }
 }
 
 /// How blocks are encoded.
@@ -40,13 +51,17 @@ pub(super) struct BlockEncoder<W> {
     spec: PayloadSpec,
     pub(super) tables: Tables<W>,
     way: Way,
-    /// Whether blocks are also tried without classes, or without codes.
-    try_plain_positions: bool,
-    try_plain_values: bool,
+    /// Whether blocks are also tried without classes and codes.
+    try_alone: bool,
 }
 
-/// The order of the values of a block, and how many of them have which value table.
-type ValueOrder = (Vec<u32>, Vec<usize>);
+/// The entries of a block, sorted into the parts of its classes.
+struct Sorted {
+    row_classes: Vec<u8>,
+    lines: Lines,
+    /// How many values have which value table.
+    runs: Vec<usize>,
+}
 
 impl<W: Word> BlockEncoder<W> {
     pub(super) fn new(spec: PayloadSpec, tables: Tables<W>, way: Way) -> Self {
@@ -54,22 +69,21 @@ impl<W: Word> BlockEncoder<W> {
             spec,
             tables,
             way,
-            try_plain_positions: false,
-            try_plain_values: false,
+            try_alone: false,
         }
     }
 
     /// Finds out from a block whether what repeats in it makes it smaller than static codes do; it is
     /// then looked for in all blocks.
     pub(super) fn look_for_repeats(&mut self, block: &Entries<W>) -> Result<bool> {
-        self.try_plain_values = is_repetitive(&block.patterns);
-        if self.tables.classes.is_some() && !block.members.is_empty() {
+        self.try_alone = is_repetitive(&block.patterns);
+        if let (false, Some(sorted)) = (self.try_alone, self.sort(block)) {
             let mut coded = Vec::new();
-            self.write_entries(&mut coded, block)?;
+            self.write_classes(&mut coded, &sorted, &[])?;
             let bitmap = sparse::bitmap_of(&block.members, block.n);
-            self.try_plain_positions = zstd::compress_fast(&bitmap)?.len() < coded.len();
+            self.try_alone = zstd::compress_fast(&bitmap)?.len() < coded.len();
         }
-        Ok(self.try_plain_positions || self.try_plain_values)
+        Ok(self.try_alone)
     }
 
     /// Encodes one block.
@@ -79,18 +93,50 @@ impl<W: Word> BlockEncoder<W> {
             Way::Packed => return self.encode_packed(block),
             Way::Learned(_) | Way::Alone => {}
         }
+        let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
+            return self.encode_alone(block);
+        };
+        let codebook = self.tables.codebook.as_ref();
+        let sorted = self.sort(block);
+        let (order, runs) = match &sorted {
+            Some(sorted) => (sorted.lines.in_order(&block.patterns), sorted.runs.clone()),
+            None => (block.patterns.clone(), vec![block.patterns.len()]),
+        };
+        let coded = values::code(coder, codebook, &order, &runs)?;
         let mut bytes = Vec::new();
-        let order = self.write_entries(&mut bytes, block)?;
-        // The order of the values goes with the classes: runs of value tables need it.
-        let has_runs = self.tables.coder.as_ref().is_some_and(|coder| coder.codes.len() > 1);
-        if self.try_plain_positions && order.is_some() && !has_runs {
-            let mut plain = Vec::new();
-            write_positions(&mut plain, &block.members, block.n, Some(self.rows(block)))?;
-            if plain.len() < bytes.len() {
-                return self.finish(plain, None, block);
+        let in_bundle = match &sorted {
+            Some(sorted) => self.write_classes(&mut bytes, sorted, &coded.runs)?,
+            None => {
+                write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
+                false
             }
+        };
+        let alternate_bytes = self.write_alternates(&mut bytes, block)?;
+        values::write_coded(&mut bytes, &coded, in_bundle);
+        put_crc(&mut bytes, 0);
+        let encoded = EncodedBlock {
+            bytes,
+            alternate_bytes,
+        };
+        match self.try_alone {
+            true => Ok(encoded.or_smaller(self.encode_alone(block)?)),
+            false => Ok(encoded),
         }
-        self.finish(bytes, order, block)
+    }
+
+    /// Encodes a block in whatever way makes it smallest that needs no classes and codes.
+    fn encode_alone(&self, block: &Entries<W>) -> Result<EncodedBlock> {
+        let mut bytes = Vec::new();
+        write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
+        let alternate_bytes = self.write_alternates(&mut bytes, block)?;
+        if !block.patterns.is_empty() {
+            self.write_plain_values(&mut bytes, &block.patterns)?;
+        }
+        put_crc(&mut bytes, 0);
+        Ok(EncodedBlock {
+            bytes,
+            alternate_bytes,
+        })
     }
 
     fn rows(&self, block: &Entries<W>) -> Rows {
@@ -100,80 +146,50 @@ impl<W: Word> BlockEncoder<W> {
         }
     }
 
-    /// Appends the set of entries; returns the order of the values and how many have which table, if
-    /// it is by classes.
-    fn write_entries(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<Option<ValueOrder>> {
-        let m = block.members.len();
+    /// Sorts the entries of a block into the parts of its classes, if it has some.
+    fn sort(&self, block: &Entries<W>) -> Option<Sorted> {
         let (Some(classes), Way::Learned(learned)) = (&self.tables.classes, &self.way) else {
-            write_positions(out, &block.members, block.n, Some(self.rows(block)))?;
-            return Ok(None);
+            return None;
         };
-        if m == 0 || (m == block.n as usize && classes.n_rows == 1) {
-            write_positions(out, &block.members, block.n, None)?;
-            return Ok(None);
+        if block.members.len() == block.n as usize && classes.n_rows == 1 {
+            return None;
         }
         let row_classes = learned.classify(&learned.code(block, self.tables.codebook.as_ref()));
         let lines = learned.lines(block, &row_classes);
-        sparse::write_classes(out, classes, &row_classes, &lines)?;
-        let runs = learned.runs(&lines);
-        Ok(Some((lines.order, runs)))
-    }
-
-    /// Appends alternates, values and checksum to `bytes`, which are the entries.
-    fn finish(&self, mut bytes: Vec<u8>, order: Option<ValueOrder>, block: &Entries<W>) -> Result<EncodedBlock> {
-        let before = bytes.len();
-        write_positions(&mut bytes, &block.alternates, block.n - block.members.len() as u32, None)?;
-        let alternate_bytes = match block.alternates.is_empty() {
-            true => 0,
-            false => (bytes.len() - before) as u64,
-        };
-        match order {
-            None => self.write_values(&mut bytes, &block.patterns, &[block.patterns.len()])?,
-            Some((order, runs)) => {
-                let patterns: Vec<W> = order.iter().map(|&i| block.patterns[i as usize]).collect();
-                self.write_values(&mut bytes, &patterns, &runs)?;
-            }
-        }
-        put_crc(&mut bytes, 0);
-        Ok(EncodedBlock {
-            bytes,
-            alternate_bytes,
+        Some(Sorted {
+            runs: learned.runs(&lines),
+            row_classes,
+            lines,
         })
     }
 
-    /// Appends values in the smallest way.
-    fn write_values(&self, out: &mut Vec<u8>, values: &[W], runs: &[usize]) -> Result<()> {
-        if values.is_empty() {
-            return Ok(());
+    /// Appends the set of entries by classes; says whether the runs of values are in its bundle.
+    fn write_classes(&self, out: &mut Vec<u8>, sorted: &Sorted, values: &[Run<'_>]) -> Result<bool> {
+        match &self.tables.classes {
+            Some(classes) => sparse::write_classes(out, classes, &sorted.row_classes, &sorted.lines, values),
+            None => Ok(false),
         }
+    }
+
+    /// Appends the set of alternates; returns its bytes, if it has members.
+    fn write_alternates(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<u64> {
         let start = out.len();
-        if self.tables.coder.is_some() {
-            values::write(out, ValuePlan::Coded, values, runs, &self.tables.value_tables())?;
-            if !self.try_plain_values {
-                return Ok(());
-            }
-        }
-        let mut plain = Vec::new();
-        self.write_plain_values(&mut plain, values)?;
-        if out.len() == start || plain.len() < out.len() - start {
-            out.truncate(start);
-            out.extend(plain);
-        }
-        Ok(())
+        write_positions(out, &block.alternates, block.n - block.members.len() as u32, None)?;
+        Ok(match block.alternates.is_empty() {
+            true => 0,
+            false => (out.len() - start) as u64,
+        })
     }
 
     /// Appends values without a value coder.
     fn write_plain_values(&self, out: &mut Vec<u8>, values: &[W]) -> Result<()> {
-        let tables = ValueTables {
-            codebook: self.tables.codebook.as_ref(),
-            coder: None,
-        };
+        let codebook = self.tables.codebook.as_ref();
         let rotation = u8::from(self.spec.float);
         let stats = ValueStats {
             count: values.len() as u64,
             width: W::WIDTH as u64,
             rotation,
-            code_bits: tables.codebook.map(values::Codebook::code_bits),
+            code_bits: codebook.map(values::Codebook::code_bits),
             planes: values::split_planes(values, rotation)
                 .iter()
                 .map(|plane| histogram(plane))
@@ -181,7 +197,7 @@ impl<W: Word> BlockEncoder<W> {
             repetitive: is_repetitive(values),
         };
         keep_smallest(out, choose::values(&stats), |out, plan: ValuePlan| {
-            values::write(out, plan, values, &[values.len()], &tables)
+            values::write(out, plan, values, codebook)
         })
     }
 
@@ -200,10 +216,10 @@ impl<W: Word> BlockEncoder<W> {
             Some(_) => ValuePlan::PackedCodes,
             None => ValuePlan::Packed,
         };
-        let tables = self.tables.value_tables();
-        let mut write_values = |bytes: &mut Vec<u8>, plan, values: &[W]| match values.is_empty() {
+        let codebook = self.tables.codebook.as_ref();
+        let write_values = |bytes: &mut Vec<u8>, plan, values: &[W]| match values.is_empty() {
             true => Ok(()),
-            false => values::write(bytes, plan, values, &[values.len()], &tables),
+            false => values::write(bytes, plan, values, codebook),
         };
         write_values(&mut bytes, plan, &block.patterns)?;
         // Two position kinds and the heads of values and stream.
@@ -246,8 +262,7 @@ impl<W: Word> BlockEncoder<W> {
                 Some(_) => ValuePlan::PackedCodes,
                 None => ValuePlan::Aligned,
             };
-            let runs = [block.patterns.len()];
-            values::write(&mut bytes, plan, &block.patterns, &runs, &self.tables.value_tables())?;
+            values::write(&mut bytes, plan, &block.patterns, self.tables.codebook.as_ref())?;
         }
         put_crc(&mut bytes, 0);
         Ok(EncodedBlock {

@@ -6,6 +6,7 @@ use crate::error::{Result, Within};
 use crate::kernels::{Isa, Store};
 use crate::sparse::{self, PositionKind, Positions, Rows, Target};
 use crate::stream::Coding;
+use crate::stream::huffman::Bundle;
 use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;
 
@@ -55,12 +56,15 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         let alternates = sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - entry_bytes;
         let (value_kind, value_codings, values) = match m {
-            0 => (None, Vec::new(), InMemory::Borrowed(&[][..])),
+            0 => {
+                entries.bundle.as_ref().map_or(Ok(()), Bundle::check_end)?;
+                (None, Vec::new(), InMemory::Borrowed(&[][..]))
+            }
             m => {
                 let runs = entries.positions.runs(m as usize);
                 let value_tables = tables.value_tables();
                 let Values { kind, codings, elements } =
-                    values::read(&mut cursor, isa, &runs, &value_tables, &decoders.values).within(|| "values".into())?;
+                    values::read(&mut cursor, isa, &runs, &value_tables, &decoders.values, entries.bundle).within(|| "values".into())?;
                 (Some(kind), codings, elements)
             }
         };

@@ -90,10 +90,11 @@ impl<W: Word> Tables<W> {
             codebook.write_table(&mut out);
         }
         if let Some(classes) = &self.classes {
-            classes.write(&mut out, self.coder.is_some())?;
+            classes.write(&mut out)?;
         }
         if let Some(coder) = &self.coder {
-            coder.write(&mut out);
+            let classes = self.classes.as_ref();
+            coder.write(&mut out, classes.map(|classes| &classes.value_tables[..]));
         }
         let mut bits = BitWriter::default();
         if let Some(coder) = &self.coder {
@@ -134,18 +135,14 @@ impl<W: Word> Tables<W> {
         }
         let mut n_symbols = Vec::new();
         if has(HAS_CLASSES) {
-            let (classes, n) = Classes::read(&mut cursor, columns, has(HAS_VALUE_CODER)).within(|| "classes".into())?;
+            let (classes, n) = Classes::read(&mut cursor, columns).within(|| "classes".into())?;
             tables.classes = Some(classes);
             n_symbols = n;
         }
         let mut head = None;
         if has(HAS_VALUE_CODER) {
-            let coder = ValueCoderHead::read(&mut cursor, tables.codebook.as_ref()).within(|| "value coder".into())?;
-            let last = tables.classes.as_ref().and_then(|classes| classes.value_tables.last().copied());
-            if last.is_some_and(|last| usize::from(last) + 1 != coder.n_tables()) {
-                return Err(Error::corrupt(format!("{} value tables, of which row classes use others", coder.n_tables())));
-            }
-            head = Some(coder);
+            let coder = ValueCoderHead::read(&mut cursor, tables.codebook.as_ref(), tables.classes.as_mut());
+            head = Some(coder.within(|| "value coder".into())?);
         }
         let mut bits = BitReader::new(cursor.rest());
         if let Some(head) = &mut head {

@@ -16,6 +16,7 @@ use crate::kernels::huffman::DecodeTable;
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand};
+use crate::stream::huffman::{Bundle, Run};
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use classes::{ClassedSet, Lines};
@@ -282,15 +283,17 @@ pub(crate) fn bitmap_of(members: &[u32], n: u32) -> Vec<u8> {
     bitmap::bitmap(members, n)
 }
 
-/// Appends a set of entries by classes.
+/// Appends a set of entries by classes. In its bundle, if it has one, follow the runs of `values`;
+/// returns whether it has.
 pub(crate) fn write_classes(
     out: &mut Vec<u8>,
     classes: &Classes,
     row_classes: &[u8],
     lines: &Lines,
-) -> Result<()> {
+    values: &[Run<'_>],
+) -> Result<bool> {
     out.push(PositionKind::Classes as u8);
-    classes::write_set(out, classes, row_classes, lines)
+    classes::write_set(out, classes, row_classes, lines, values)
 }
 
 /// A position set as it was read: how it was kept, and its members.
@@ -299,6 +302,8 @@ pub(crate) struct PositionSet<'a, 't> {
     /// How its streams were coded, in their order.
     pub(crate) codings: Vec<Coding>,
     pub(crate) positions: Positions<'a, 't>,
+    /// The bundle of its symbols, if it has one.
+    pub(crate) bundle: Option<Bundle<'a>>,
 }
 
 /// Classes and the decode tables of their parts.
@@ -316,9 +321,13 @@ pub(crate) fn read_entries<'a, 't>(
         Some(4) => {
             cursor.u8()?;
             let classes = classes.ok_or_else(|| Error::corrupt("entries by classes in a payload without them"))?;
-            let set = ClassedSet::read(cursor, isa, classes, n, rows)?;
-            let codings = set.codings();
-            (PositionKind::Classes, codings, Positions::Classes(set))
+            let (set, bundle) = ClassedSet::read(cursor, isa, classes, n, rows)?;
+            return Ok(PositionSet {
+                kind: PositionKind::Classes,
+                codings: set.codings(),
+                positions: Positions::Classes(set),
+                bundle,
+            });
         }
         Some(5) => {
             cursor.u8()?;
@@ -331,6 +340,7 @@ pub(crate) fn read_entries<'a, 't>(
         kind,
         codings,
         positions,
+        bundle: None,
     })
 }
 
@@ -364,6 +374,7 @@ fn read<'a>(cursor: &mut Cursor<'a>, n: u32, rows: Option<Rows>) -> Result<Posit
         kind,
         codings,
         positions,
+        bundle: None,
     })
 }
 

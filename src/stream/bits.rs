@@ -90,16 +90,16 @@ impl<'a> BitReader<'a> {
 
     /// The number of zeros before the next one, which is read too; at most `most`, which is at most
     /// 56.
+    #[inline]
     pub(crate) fn zeros(&mut self, most: u32) -> Result<u32> {
         let zeros = self.peek().trailing_zeros();
-        if zeros > most {
+        if zeros > most || self.at + zeros as usize >= 8 * self.bytes.len() {
             return Err(Error::corrupt(format!(
                 "more than {most} zeros at bit {}, or the end",
                 self.at
             )));
         }
-        self.take(zeros)?;
-        self.take(1)?;
+        self.at += zeros as usize + 1;
         Ok(zeros)
     }
 
@@ -135,7 +135,7 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// Packs symbols below `2^bits`; the bits after the last one are zero.
+/// Packs symbols below `2^bits`, which may be 1; the bits after the last one are zero.
 pub(crate) fn pack(symbols: &[u32], bits: u32) -> Vec<u8> {
     let mut out = BitWriter::default();
     symbols.iter().for_each(|&symbol| out.put(symbol, bits));

@@ -7,14 +7,12 @@ use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::expand::SLACK_BYTES;
 use crate::kernels::huffman::DecodeTable;
-use crate::kernels::window::Window;
+use crate::kernels::window::{MAX_LOW_BITS, Window};
 use crate::kernels::{Isa, lookup, window};
+use crate::sparse::Classes;
 use crate::stream::bits::{BitReader, BitWriter, packed_bytes};
-use crate::stream::huffman::{Bundle, BundleWriter, PrefixCode, SymbolOrder};
+use crate::stream::huffman::{Bundle, PrefixCode, Run, SymbolOrder, write_bundle};
 use crate::word::Word;
-
-/// Most value tables: one for each row class.
-const MAX_VALUE_TABLES: usize = 16;
 
 /// How values become symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,16 +94,22 @@ pub(crate) struct ValueCoder {
 
 impl ValueCoder {
     /// Appends everything but the bins and the codes (spec §8.2.2).
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push((self.codes.len() - 1) as u8);
-        match &self.map {
-            ValueMap::Window { window, n_symbols } => {
-                out.extend([0, window.rotation as u8, window.low_bits as u8]);
-                put_varint(out, window.base);
-                out.push((n_symbols - 1) as u8);
-            }
-            ValueMap::Bins(_) => out.push(1),
-            ValueMap::Codes { .. } => out.push(2),
+    ///
+    /// `value_tables` are those of the row classes, if there are some.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, value_tables: Option<&[u8]>) {
+        let kind = match self.map {
+            ValueMap::Window { .. } => 0,
+            ValueMap::Bins(_) => 1,
+            ValueMap::Codes { .. } => 2,
+        };
+        out.push(kind | ((self.codes.len() - 1) as u8) << 4);
+        if let (Some(value_tables), true) = (value_tables, self.codes.len() > 1) {
+            out.extend_from_slice(value_tables);
+        }
+        if let ValueMap::Window { window, n_symbols } = &self.map {
+            out.extend([window.rotation as u8, window.low_bits as u8]);
+            put_varint(out, window.base);
+            out.push((n_symbols - 1) as u8);
         }
     }
 
@@ -138,20 +142,35 @@ pub(crate) struct ValueCoderHead {
 
 impl ValueCoderHead {
     /// Reads everything but the bins and the codes.
-    pub(crate) fn read<W: Word>(cursor: &mut Cursor<'_>, codebook: Option<&Codebook<W>>) -> Result<Self> {
+    ///
+    /// `classes` get the value tables of their rows.
+    pub(crate) fn read<W: Word>(
+        cursor: &mut Cursor<'_>,
+        codebook: Option<&Codebook<W>>,
+        classes: Option<&mut Classes>,
+    ) -> Result<Self> {
         if W::WIDTH > 8 {
             return Err(Error::corrupt(format!("a value coder for elements of {} bytes", W::WIDTH)));
         }
-        let n_tables = usize::from(cursor.u8()?) + 1;
-        if n_tables > MAX_VALUE_TABLES {
-            return Err(Error::corrupt(format!("{n_tables} value tables, expected at most {MAX_VALUE_TABLES}")));
+        let head = cursor.u8()?;
+        let n_tables = usize::from(head >> 4) + 1;
+        match classes {
+            Some(classes) if n_tables > 1 => classes.read_value_tables(cursor, n_tables)?,
+            None if n_tables > 1 => {
+                return Err(Error::corrupt(format!("{n_tables} value tables without row classes")));
+            }
+            _ => {}
         }
         let pattern_bits = 8 * W::WIDTH as u32;
-        let map = match cursor.u8()? {
+        let map = match head & 15 {
             0 => {
                 let (rotation, low_bits) = (u32::from(cursor.u8()?), u32::from(cursor.u8()?));
                 let base = cursor.varint()?;
-                if rotation >= pattern_bits || low_bits > pattern_bits - 8 || base > u64::MAX >> (64 - pattern_bits + low_bits) {
+                if rotation >= pattern_bits
+                    || low_bits >= pattern_bits
+                    || low_bits > MAX_LOW_BITS
+                    || base > u64::MAX >> (64 - pattern_bits + low_bits)
+                {
                     return Err(Error::corrupt(format!(
                         "a window at {base} with {low_bits} low bits and a rotation by {rotation} of {pattern_bits}-bit patterns"
                     )));
@@ -170,11 +189,6 @@ impl ValueCoderHead {
             id => return Err(Error::unsupported(format!("value coder {id}"))),
         };
         Ok(Self { n_tables, map })
-    }
-
-    /// Number of value tables.
-    pub(crate) fn n_tables(&self) -> usize {
-        self.n_tables
     }
 
     /// Reads the bins, if they are to be read.
@@ -196,21 +210,32 @@ impl ValueCoderHead {
     }
 }
 
-/// Appends `values`, of which the first `runs[0]` have value table 0, the next `runs[1]` table 1, and
-/// so on. All have a symbol with a code word, but for those outside of a window.
-pub(crate) fn write<W: Word>(
-    out: &mut Vec<u8>,
-    coder: &ValueCoder,
+/// Values as they are coded: symbols, and what is kept besides them.
+pub(crate) struct CodedValues<'c> {
+    /// A run for each value table that some have.
+    pub(crate) runs: Vec<Run<'c>>,
+    /// Low bits and patches, or low bits with their length.
+    rest: Vec<u8>,
+}
+
+/// Codes `values`, of which the first `runs[0]` have value table 0, the next `runs[1]` table 1, and so
+/// on. All have a symbol with a code word, but for those outside of a window.
+pub(crate) fn code<'c, W: Word>(
+    coder: &'c ValueCoder,
     codebook: Option<&Codebook<W>>,
     values: &[W],
     runs: &[usize],
-) -> Result<()> {
-    let mut symbols = Vec::with_capacity(values.len());
+) -> Result<CodedValues<'c>> {
+    let mut coded = CodedValues {
+        runs: Vec::new(),
+        rest: Vec::new(),
+    };
     let mut low = BitWriter::default();
     let mut patches = Vec::new();
     let finder = SymbolFinder::new(&coder.map, codebook);
     let mut start = 0;
     for (&n, code) in runs.iter().zip(&coder.codes) {
+        let mut symbols = Vec::with_capacity(n);
         for (i, &value) in (start..).zip(&values[start..start + n]) {
             let (symbol, bits, n_bits) = match finder.find(value) {
                 Some(coded) => coded,
@@ -226,32 +251,38 @@ pub(crate) fn write<W: Word>(
             low.put_wide(bits, n_bits);
         }
         start += n;
+        coded.runs.push(Run { code, symbols });
     }
-    let mut bundle = BundleWriter::new(symbols.len());
-    let mut rest = symbols.into_iter();
-    for (&n, code) in runs.iter().zip(&coder.codes) {
-        bundle.run(code, rest.by_ref().take(n));
-    }
-    bundle.finish(out);
     let low = low.finish();
+    let rest = &mut coded.rest;
     match coder.map {
         ValueMap::Window { .. } => {
-            out.extend(low);
-            put_varint(out, patches.len() as u64);
+            rest.extend(low);
+            put_varint(rest, patches.len() as u64);
             let mut after = 0;
             for (i, value) in patches {
-                put_varint(out, (i - after) as u64);
-                out.extend_from_slice(&super::to_le_bytes(&[value]));
+                put_varint(rest, (i - after) as u64);
+                rest.extend_from_slice(&super::to_le_bytes(&[value]));
                 after = i + 1;
             }
         }
         ValueMap::Bins(_) => {
-            put_varint(out, low.len() as u64);
-            out.extend(low);
+            put_varint(rest, low.len() as u64);
+            rest.extend(low);
         }
         ValueMap::Codes { .. } => {}
     }
-    Ok(())
+    Ok(coded)
+}
+
+impl CodedValues<'_> {
+    /// Appends what is kept besides the symbols, and these too if they are in no other bundle.
+    pub(super) fn write(&self, out: &mut Vec<u8>, in_bundle: bool) {
+        if !in_bundle {
+            write_bundle(out, self.runs.iter());
+        }
+        out.extend_from_slice(&self.rest);
+    }
 }
 
 /// The symbol with the shortest code word.
@@ -260,7 +291,8 @@ fn cheapest(code: &PrefixCode) -> u8 {
     by_length.min_by_key(|(_, length)| **length).map_or(0, |(symbol, _)| symbol)
 }
 
-/// Reads the values of runs (see [`write`]), as they are in memory, and after them some that are not
+/// Reads the values of runs (see [`code`]), whose symbols come next in `bundle` if there is one, as they
+/// are in memory, and after them some that are not
 /// used: so many that a vector may be loaded from wherever a value is.
 pub(crate) fn read<W: Word>(
     cursor: &mut Cursor<'_>,
@@ -269,10 +301,14 @@ pub(crate) fn read<W: Word>(
     tables: &[DecodeTable],
     codebook: Option<&Codebook<W>>,
     runs: &[usize],
+    bundle: Option<Bundle<'_>>,
 ) -> Result<Buffer<W>> {
     let n: usize = runs.iter().sum();
     let mut symbols = Buffer::new(n);
-    let mut bundle = Bundle::read(cursor)?;
+    let mut bundle = match bundle {
+        Some(bundle) => bundle,
+        None => Bundle::read(cursor)?,
+    };
     let mut rest = &mut symbols[..];
     for (&n, table) in runs.iter().zip(tables) {
         let (run, after) = rest.split_at_mut(n);
@@ -282,7 +318,7 @@ pub(crate) fn read<W: Word>(
     if !rest.is_empty() {
         return Err(Error::corrupt(format!("{} entries without a value table", rest.len())));
     }
-    bundle.finish().within(|| "symbols".into())?;
+    bundle.check_end().within(|| "symbols".into())?;
     let mut values = Buffer::new(n + SLACK_BYTES / W::WIDTH);
     let out = &mut values[..n];
     match &coder.map {

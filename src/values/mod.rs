@@ -8,7 +8,7 @@ mod planes;
 
 pub(crate) use bins::{BinFinder, Bins};
 pub(crate) use codebook::{Codebook, MAX_CODES};
-pub(crate) use coder::{SymbolFinder, ValueCoder, ValueCoderHead, ValueMap};
+pub(crate) use coder::{CodedValues, SymbolFinder, ValueCoder, ValueCoderHead, ValueMap, code};
 pub(crate) use planes::split as split_planes;
 
 use crate::buffer::Buffer;
@@ -16,6 +16,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::huffman::DecodeTable;
+use crate::stream::huffman::Bundle;
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::borrow::Cow;
@@ -63,7 +64,6 @@ pub(crate) enum ValuePlan {
     Codebook,
     /// Codes of the codebook, not compressed.
     PackedCodes,
-    Coded,
     Aligned,
 }
 
@@ -93,7 +93,7 @@ impl<W: Word> Deref for InMemory<'_, W> {
     }
 }
 
-/// What the blocks of a payload share, to write values with.
+/// What the blocks of a payload share for their values.
 pub(crate) struct ValueTables<'t, W> {
     pub(crate) codebook: Option<&'t Codebook<W>>,
     pub(crate) coder: Option<&'t ValueCoder>,
@@ -110,63 +110,69 @@ pub(crate) const ALIGNMENT: usize = 8;
 /// Bytes of the CRC-32 after a block.
 const CRC_BYTES: usize = 4;
 
-/// Appends `entries` as planned to `out`, which is the block so far. The first `runs[0]` of them
-/// have value table 0, and so on. The tables have what the plan needs.
+/// Appends coded values to `out`; their symbols too, but if they are in the bundle of the entries.
+pub(crate) fn write_coded(out: &mut Vec<u8>, coded: &CodedValues<'_>, in_bundle: bool) {
+    out.push(ValueKind::Coded as u8);
+    coded.write(out, in_bundle);
+}
+
+/// Appends `entries` as planned to `out`, which is the block so far. The codebook is there if the plan
+/// needs it.
 pub(crate) fn write<W: Word>(
     out: &mut Vec<u8>,
     plan: ValuePlan,
     entries: &[W],
-    runs: &[usize],
-    tables: &ValueTables<'_, W>,
+    codebook: Option<&Codebook<W>>,
 ) -> Result<()> {
-    match (plan, tables.codebook, tables.coder) {
-        (ValuePlan::Codebook, Some(codebook), _) => {
+    match (plan, codebook) {
+        (ValuePlan::Codebook, Some(codebook)) => {
             out.push(ValueKind::Codebook as u8);
             codebook.write(out, entries)
         }
-        (ValuePlan::PackedCodes, Some(codebook), _) => {
+        (ValuePlan::PackedCodes, Some(codebook)) => {
             out.push(ValueKind::Codebook as u8);
             let codes = codebook.codes(entries)?;
             stream::write_packed(out, &codes, codebook.code_bits());
             Ok(())
         }
-        (ValuePlan::Packed, ..) => {
+        (ValuePlan::Packed, _) => {
             out.push(ValueKind::Raw as u8);
             stream::write_packed_bytes(out, &to_le_bytes(entries));
             Ok(())
         }
-        (ValuePlan::Planes { rotation }, ..) => {
+        (ValuePlan::Planes { rotation }, _) => {
             out.push(ValueKind::Planes as u8);
             planes::write(out, entries, rotation)
         }
-        (ValuePlan::Coded, codebook, Some(coder)) => {
-            out.push(ValueKind::Coded as u8);
-            coder::write(out, coder, codebook, entries, runs)
-        }
-        (ValuePlan::Aligned, ..) => {
+        (ValuePlan::Aligned, _) => {
             out.push(ValueKind::Aligned as u8);
             out.resize(out.len() + padding(out.len()), 0);
             out.extend(to_le_bytes(entries));
             out.resize(out.len() + padding(out.len() + CRC_BYTES), 0);
             Ok(())
         }
-        (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::PackedCodes | ValuePlan::Coded, ..) => {
+        (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::PackedCodes, _) => {
             out.push(ValueKind::Raw as u8);
             stream::write_bytes(out, &to_le_bytes(entries))
         }
     }
 }
 
-/// Reads `count` ≥ 1 entries; `decode_tables` are those of the value coder. The cursor began with the
-/// block.
+/// Reads the entries of runs, at least one; `decode_tables` are those of the value coder, `bundle` is
+/// that of the positions. The cursor began with the block.
 pub(crate) fn read<'a, W: Word>(
     cursor: &mut Cursor<'a>,
     isa: Isa,
     runs: &[usize],
     tables: &ValueTables<'_, W>,
     decode_tables: &[DecodeTable],
+    bundle: Option<Bundle<'a>>,
 ) -> Result<Values<'a, W>> {
     let count: usize = runs.iter().sum();
+    let is_coded = cursor.rest().first() == Some(&(ValueKind::Coded as u8));
+    if let (Some(bundle), false) = (&bundle, is_coded) {
+        bundle.check_end()?;
+    }
     let (kind, codings, elements) = match cursor.u8()? {
         0 => {
             let (bytes, coding) = stream::read_bytes(cursor, count * W::WIDTH)?;
@@ -191,7 +197,7 @@ pub(crate) fn read<'a, W: Word>(
             let coder = tables
                 .coder
                 .ok_or_else(|| Error::corrupt("coded values in a payload without a value coder"))?;
-            let elements = coder::read(cursor, isa, coder, decode_tables, tables.codebook, runs)?;
+            let elements = coder::read(cursor, isa, coder, decode_tables, tables.codebook, runs, bundle)?;
             (ValueKind::Coded, vec![Coding::Huffman], InMemory::Decoded(elements))
         }
         4 => (ValueKind::Aligned, vec![Coding::Packed], read_aligned(cursor, count)?),
@@ -255,43 +261,50 @@ mod tests {
     use crate::stream::huffman::PrefixCode;
     use proptest::prelude::*;
 
-    fn round_trip<W: Word>(plan: ValuePlan, entries: &[W], tables: &ValueTables<'_, W>) {
+    /// Without a plan, coded.
+    fn round_trip<W: Word>(plan: Option<ValuePlan>, entries: &[W], tables: &ValueTables<'_, W>) {
         let mut out = Vec::new();
         let runs = [entries.len() / 3, entries.len() - entries.len() / 3];
-        write(&mut out, plan, entries, &runs, tables).unwrap();
+        match (plan, tables.coder) {
+            (Some(plan), _) => write(&mut out, plan, entries, tables.codebook).unwrap(),
+            (None, coder) => {
+                let coded = code(coder.unwrap(), tables.codebook, entries, &runs).unwrap();
+                write_coded(&mut out, &coded, false);
+            }
+        }
         let decode_tables = tables.coder.map(ValueCoder::decode_tables).unwrap_or_default();
         for isa in Isa::available() {
             let mut cursor = Cursor::new(&out);
-            let values = read(&mut cursor, isa, &runs, tables, &decode_tables).unwrap();
+            let values = read(&mut cursor, isa, &runs, tables, &decode_tables, None).unwrap();
             cursor.finish().unwrap();
             let in_memory: Vec<W> = entries.iter().map(|entry| entry.to_le()).collect();
             assert_eq!(values.elements[..entries.len()], in_memory, "{plan:?}");
         }
         for end in 0..out.len() {
             let cut = &mut Cursor::new(&out[..end]);
-            assert!(read(cut, Isa::active(), &runs, tables, &decode_tables).is_err());
+            assert!(read(cut, Isa::active(), &runs, tables, &decode_tables, None).is_err());
         }
     }
 
     fn all_plans<W: Word>(entries: &[W]) {
         let none = ValueTables { codebook: None, coder: None };
-        round_trip(ValuePlan::Raw, entries, &none);
-        round_trip(ValuePlan::Packed, entries, &none);
-        round_trip(ValuePlan::Aligned, entries, &none);
+        round_trip(Some(ValuePlan::Raw), entries, &none);
+        round_trip(Some(ValuePlan::Packed), entries, &none);
+        round_trip(Some(ValuePlan::Aligned), entries, &none);
         for rotation in 0..(8 * W::WIDTH as u8) {
-            round_trip(ValuePlan::Planes { rotation }, entries, &none);
+            round_trip(Some(ValuePlan::Planes { rotation }), entries, &none);
         }
         let codebook = Codebook::of(entries.iter().copied());
         if let Some(codebook) = &codebook {
             let tables = ValueTables { codebook: Some(codebook), coder: None };
-            round_trip(ValuePlan::Codebook, entries, &tables);
-            round_trip(ValuePlan::PackedCodes, entries, &tables);
+            round_trip(Some(ValuePlan::Codebook), entries, &tables);
+            round_trip(Some(ValuePlan::PackedCodes), entries, &tables);
         }
         if W::WIDTH <= 8 {
             for map in maps(entries, codebook.as_ref()) {
                 let coder = coder_of(map, entries, codebook.as_ref());
                 let tables = ValueTables { codebook: codebook.as_ref(), coder: Some(&coder) };
-                round_trip(ValuePlan::Coded, entries, &tables);
+                round_trip(None, entries, &tables);
             }
         }
     }
@@ -349,8 +362,7 @@ mod tests {
             .map(|i| (1.0f32 + i as f32 / 8.0).to_bits())
             .collect();
         let mut out = Vec::new();
-        let tables = ValueTables { codebook: None, coder: None };
-        write(&mut out, ValuePlan::Planes { rotation: 1 }, &entries, &[4], &tables).unwrap();
+        write(&mut out, ValuePlan::Planes { rotation: 1 }, &entries, None).unwrap();
         assert_eq!(&out[..7], [1, 1, 0, 0x7f, 0x7f, 0x7f, 0x7f]);
     }
 
@@ -369,7 +381,7 @@ mod tests {
         );
         let kind = |bytes: &[u8]| {
             let tables = ValueTables::<u32> { codebook: None, coder: None };
-            let values = read(&mut Cursor::new(bytes), Isa::Plain, &[1], &tables, &[]);
+            let values = read(&mut Cursor::new(bytes), Isa::Plain, &[1], &tables, &[], None);
             values.map(drop).unwrap_err().kind()
         };
         assert_eq!(kind(&[5]), ErrorKind::Unsupported);

@@ -17,12 +17,16 @@ const EXPAND: u64 = 1;
 const SCATTER: u64 = 20;
 const WIDEN: u64 = 8;
 
+/// And what making the decode table of a code takes.
+pub(super) const TABLE: u64 = 2000 * 16;
+
 /// Bits that a nanosecond of decoding is worth, in units of 2^-16 of them for 1/16 ns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Price(pub(super) u64);
 
 impl Price {
-    fn of(self, time: u64) -> u64 {
+    /// What so much time is worth, in units of 2^-16 bits.
+    pub(super) fn of(self, time: u64) -> u64 {
         self.0 * time
     }
 }
@@ -105,7 +109,8 @@ impl PartCounts {
         let coded = entropy(&self.bitmap);
         if coded < 8 * n_bytes * BIT {
             let coded = coded + price.of(SYMBOL * n_bytes) + expanding;
-            consider(Form::CodedBitmap, coded, code_cost(&self.bitmap, SymbolOrder::SetBits));
+            let tables = code_cost(&self.bitmap, SymbolOrder::SetBits) + price.of(TABLE);
+            consider(Form::CodedBitmap, coded, tables);
         }
         let mut least = u64::MAX;
         for low_bits in 0..=MAX_LOW_BITS {
@@ -118,7 +123,8 @@ impl PartCounts {
             let n_steps: u64 = steps.iter().sum();
             let widening = if low_bits > 0 { WIDEN } else { 0 };
             let coded = coded + price.of((SYMBOL + SCATTER + widening) * n_steps);
-            consider(Form::CodedSteps { low_bits }, coded, code_cost(&steps, SymbolOrder::Number));
+            let tables = code_cost(&steps, SymbolOrder::Number) + price.of(TABLE);
+            consider(Form::CodedSteps { low_bits }, coded, tables);
         }
         best
     }
@@ -145,7 +151,7 @@ impl PartCounts {
                 true => vec![1],
                 false => trimmed(smoothed(&self.steps, smooth)),
             };
-            return (form, PrefixCode::of_histogram(&steps));
+            return (form, PrefixCode::cheapest(&steps, SymbolOrder::Number));
         }
         let all = self.n_positions > 0 && self.n_entries == self.n_positions;
         if !smooth || form == Form::None {
@@ -158,7 +164,7 @@ impl PartCounts {
         }
         let histogram = smoothed(&self.bitmap, smooth);
         let n_bytes: u64 = histogram.iter().sum();
-        match PrefixCode::of_histogram(&histogram) {
+        match PrefixCode::cheapest(&histogram, SymbolOrder::SetBits) {
             Some(code) if code.cost(&histogram) + code.written_bits(SymbolOrder::SetBits) < 8 * n_bytes => {
                 (Form::CodedBitmap, Some(code))
             }

@@ -6,12 +6,18 @@ use crate::choose::bins::best_bins;
 use crate::choose::cost::{BIT, entropy};
 use crate::choose::window::Prefixes;
 use crate::profile::{Effort, Profile};
-use crate::stream::huffman::SymbolOrder;
+use crate::stream::huffman::{PrefixCode, SymbolOrder};
 use crate::values::{Bins, Codebook, ValueMap};
 use crate::word::Word;
 
 /// Values that bins are made from, at most.
 const MAX_SORTED: usize = 1 << 16;
+
+/// Values up to which the codes of windows are made to know what they cost.
+const FEW_VALUES: usize = 4096;
+
+/// Bits of the length of a code word, about.
+const LENGTH_COST: u64 = 2;
 
 /// Reading bins takes longer than a window: they must save this share of the values, 1 / 128.
 const BINS_GAIN: u64 = 128;
@@ -29,16 +35,23 @@ pub(super) fn map<W: Word>(
             n_symbols: codebook.len(),
         };
     }
+    let n: usize = sample.iter().map(|block| block.patterns.len()).sum();
     let pattern_bits = 8 * W::WIDTH as u32;
     let rotation = u32::from(spec.float);
     let patterns = || sample.iter().flat_map(|block| block.patterns.iter().copied());
     let rotated = patterns().map(|pattern| pattern.rotate_left(rotation).to_bits());
-    let (window, n_symbols, cost) = Prefixes::new(pattern_bits, rotation, rotated).best_window();
+    let code_cost = |histogram: &[u64]| {
+        if n > FEW_VALUES {
+            return entropy(histogram) + histogram.len() as u64 * LENGTH_COST * BIT;
+        }
+        let code = PrefixCode::cheapest(histogram, SymbolOrder::Number);
+        code.map_or(0, |code| code.cost(histogram) + code.written_bits(SymbolOrder::Number)) * BIT
+    };
+    let (window, n_symbols, cost) = Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
     let window = ValueMap::Window { window, n_symbols };
     if W::WIDTH == 1 || options.effort == Effort::Fast {
         return window;
     }
-    let n: usize = sample.iter().map(|block| block.patterns.len()).sum();
     let stride = n.div_ceil(MAX_SORTED).max(1);
     let mut sorted: Vec<u64> = patterns().step_by(stride).map(W::to_bits).collect();
     sorted.sort_unstable();
@@ -56,9 +69,12 @@ pub(super) fn map<W: Word>(
 }
 
 /// Which row classes share a value table, neighbours only: for each class the number of its table.
-/// `whole` scales a cost of the sample to the payload. The cost is in units of 2^-16 bits.
-pub(super) fn share_tables(histograms: &[Vec<u64>], whole: impl Fn(u64) -> u64) -> (Vec<u8>, u64) {
-    let cost = |histogram: &[u64]| whole(entropy(histogram)) + code_cost(histogram, SymbolOrder::Number);
+/// `whole` scales a cost of the sample to the payload, `table` is what a table costs besides the code.
+/// Costs are in units of 2^-16 bits.
+pub(super) fn share_tables(histograms: &[Vec<u64>], whole: impl Fn(u64) -> u64, table: u64) -> (Vec<u8>, u64) {
+    let cost = |histogram: &[u64]| {
+        whole(entropy(histogram)) + code_cost(histogram, SymbolOrder::Number) + table
+    };
     let mut tables: Vec<(Vec<u64>, u64, usize)> = histograms
         .iter()
         .map(|histogram| (histogram.clone(), cost(histogram), 1))
@@ -98,9 +114,9 @@ mod tests {
     #[test]
     fn classes_with_the_same_values_share_a_table() {
         let (a, b) = (vec![10_000, 200, 10, 1], vec![1, 10, 200, 10_000]);
-        let (tables, _) = share_tables(&[a.clone(), a.clone(), b.clone(), b], |cost| cost);
+        let (tables, _) = share_tables(&[a.clone(), a.clone(), b.clone(), b], |cost| cost, 0);
         assert_eq!(tables, [0, 0, 1, 1]);
-        let (tables, cost) = share_tables(&[a.clone()], |cost| cost);
+        let (tables, cost) = share_tables(&[a.clone()], |cost| cost, 0);
         assert_eq!(tables, [0]);
         assert!(cost > 10 * BIT);
     }

@@ -72,6 +72,11 @@ impl Lines {
         lines
     }
 
+    /// The values of the block's entries in their order.
+    pub(crate) fn in_order<W: Copy>(&self, patterns: &[W]) -> Vec<W> {
+        self.order.iter().map(|&entry| patterns[entry as usize]).collect()
+    }
+
     /// Positions in the part's lines, all together.
     pub(crate) fn len(&self, part: usize) -> u64 {
         self.lengths[part] as u64 * self.ends[part].len() as u64

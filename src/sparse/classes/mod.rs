@@ -13,9 +13,6 @@ use crate::stream::bits::{BitReader, BitWriter};
 use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
 use crate::stream;
 
-/// Most classes of rows, and of columns.
-pub(crate) const MAX_CLASSES: usize = 16;
-
 /// Most columns of a payload whose columns have classes.
 pub(crate) const MAX_CLASSED_COLUMNS: u64 = 1 << 16;
 
@@ -139,9 +136,8 @@ impl Classes {
     }
 
     /// Appends everything but the codes (spec §8.2.1).
-    pub(crate) fn write(&self, out: &mut Vec<u8>, with_value_tables: bool) -> Result<()> {
-        out.push(self.n_rows as u8);
-        out.push(self.n_columns() as u8);
+    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.push((self.n_rows - 1) as u8 | ((self.n_columns() - 1) as u8) << 4);
         if let Some(columns) = &self.columns {
             let symbols: Vec<u32> = columns.of_column.iter().copied().map(u32::from).collect();
             stream::write_symbols(out, &symbols, class_bits(columns.columns.len()))?;
@@ -151,9 +147,6 @@ impl Classes {
             if let (Form::CodedSteps { .. }, Some(code)) = (part.form, &part.code) {
                 out.push((code.lengths().len() - 1) as u8);
             }
-        }
-        if with_value_tables {
-            out.extend_from_slice(&self.value_tables);
         }
         Ok(())
     }
@@ -171,11 +164,10 @@ impl Classes {
     pub(crate) fn read(
         cursor: &mut Cursor<'_>,
         columns: u64,
-        with_value_tables: bool,
     ) -> Result<(Self, Vec<usize>)> {
-        let (n_rows, n_columns) = (usize::from(cursor.u8()?), usize::from(cursor.u8()?));
-        let is_number = |n: &usize| (1..=MAX_CLASSES).contains(n);
-        if !is_number(&n_rows) || !is_number(&n_columns) || (n_rows == 1 && n_columns > 1) {
+        let numbers = cursor.u8()?;
+        let (n_rows, n_columns) = (usize::from(numbers & 15) + 1, usize::from(numbers >> 4) + 1);
+        if n_rows == 1 && n_columns > 1 {
             return Err(Error::corrupt(format!(
                 "{n_rows} classes of rows and {n_columns} of columns"
             )));
@@ -194,23 +186,28 @@ impl Classes {
             });
             parts.push(Part { form, code: None });
         }
-        let mut value_tables = vec![0; n_rows];
-        if with_value_tables {
-            value_tables.copy_from_slice(cursor.take(n_rows)?);
-            let is_step = |pair: &[u8]| pair[0] == pair[1] || pair[0] + 1 == pair[1];
-            if value_tables[0] != 0 || !value_tables.windows(2).all(is_step) {
-                return Err(Error::corrupt(format!(
-                    "value tables {value_tables:?} of row classes, expected ascending numbers from 0"
-                )));
-            }
-        }
         let classes = Self {
             n_rows,
             columns,
             parts,
-            value_tables,
+            value_tables: vec![0; n_rows],
         };
         Ok((classes, n_symbols))
+    }
+
+    /// Reads which of `n_tables` value tables each row class has.
+    pub(crate) fn read_value_tables(&mut self, cursor: &mut Cursor<'_>, n_tables: usize) -> Result<()> {
+        let value_tables = cursor.take(self.n_rows)?;
+        let is_step = |pair: &[u8]| pair[0] == pair[1] || pair[0].checked_add(1) == Some(pair[1]);
+        let ends = (value_tables.first(), value_tables.last().map(|&last| usize::from(last) + 1));
+        if ends != (Some(&0), Some(n_tables)) || !value_tables.windows(2).all(is_step) {
+            return Err(Error::corrupt(format!(
+                "value tables {value_tables:?} of row classes, expected 0 to {}, ascending by steps",
+                n_tables - 1
+            )));
+        }
+        self.value_tables = value_tables.to_vec();
+        Ok(())
     }
 
     /// Reads the codes.

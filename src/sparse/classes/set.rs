@@ -10,7 +10,7 @@ use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::{Isa, expand, unpack};
 use crate::sparse::{Rows, Target};
-use crate::stream::huffman::{Bundle, BundleWriter};
+use crate::stream::huffman::{Bundle, Run, write_bundle};
 use crate::stream::{self, Coding, bits};
 use crate::word::Word;
 
@@ -54,8 +54,15 @@ pub(crate) struct ClassedSet<'a, 't> {
     n_entries: Vec<usize>,
 }
 
-/// Appends a set whose entries are those of `lines`.
-pub(crate) fn write(out: &mut Vec<u8>, classes: &Classes, row_classes: &[u8], lines: &Lines) -> Result<()> {
+/// Appends a set whose entries are those of `lines`. In its bundle, if it has one, follow the runs of
+/// `values`; returns whether it has.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    classes: &Classes,
+    row_classes: &[u8],
+    lines: &Lines,
+    values: &[Run<'_>],
+) -> Result<bool> {
     if classes.n_rows > 1 {
         let symbols: Vec<u32> = row_classes.iter().copied().map(u32::from).collect();
         stream::write_symbols(out, &symbols, classes.row_bits())?;
@@ -69,11 +76,14 @@ pub(crate) fn write(out: &mut Vec<u8>, classes: &Classes, row_classes: &[u8], li
         }
         match (part.form, &part.code) {
             (Form::Bitmap, _) => bitmaps.extend(lines.bitmaps(number)),
-            (Form::CodedBitmap, Some(code)) => runs.push((code, lines.bitmaps(number))),
+            (Form::CodedBitmap, Some(code)) => runs.push(Run {
+                code,
+                symbols: lines.bitmaps(number),
+            }),
             (Form::CodedSteps { low_bits }, Some(code)) => {
                 let (symbols, low) = steps_of(lines.gaps(number), low_bits);
                 put_varint(out, symbols.len() as u64);
-                runs.push((code, symbols));
+                runs.push(Run { code, symbols });
                 if low_bits > 0 {
                     after.extend(bits::pack(&low, low_bits));
                 }
@@ -81,27 +91,25 @@ pub(crate) fn write(out: &mut Vec<u8>, classes: &Classes, row_classes: &[u8], li
             _ => {}
         }
     }
-    let n_symbols = runs.iter().map(|(_, symbols)| symbols.len()).sum();
-    if n_symbols > 0 {
-        let mut bundle = BundleWriter::new(n_symbols);
-        runs.iter()
-            .for_each(|(code, symbols)| bundle.run(code, symbols.iter().copied()));
-        bundle.finish(out);
+    let has_bundle = runs.iter().any(|run| !run.symbols.is_empty());
+    if has_bundle {
+        write_bundle(out, runs.iter().chain(values));
     }
     out.extend(after);
     out.extend(bitmaps);
-    Ok(())
+    Ok(has_bundle)
 }
 
 impl<'a, 't> ClassedSet<'a, 't> {
-    /// Reads a set over `n` positions.
+    /// Reads a set over `n` positions. Returns its bundle too, if it has one: the runs of the values may
+    /// follow in it.
     pub(crate) fn read(
         cursor: &mut Cursor<'a>,
         isa: Isa,
         (classes, tables): (&'t Classes, &[Option<DecodeTable>]),
         n: u32,
         rows: Rows,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Option<Bundle<'a>>)> {
         let row_length = match classes.n_rows {
             1 => n,
             _ => rows.whole(n)?,
@@ -116,14 +124,19 @@ impl<'a, 't> ClassedSet<'a, 't> {
             parts: Vec::with_capacity(classes.parts.len()),
             n_entries: vec![0; classes.n_rows],
         };
-        set.read_parts(cursor, isa, tables)?;
+        let bundle = set.read_parts(cursor, isa, tables)?;
         for part in 0..set.parts.len() {
             set.n_entries[part / classes.n_columns()] += set.count(isa, part)?;
         }
-        Ok(set)
+        Ok((set, bundle))
     }
 
-    fn read_parts(&mut self, cursor: &mut Cursor<'a>, isa: Isa, tables: &[Option<DecodeTable>]) -> Result<()> {
+    fn read_parts(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        isa: Isa,
+        tables: &[Option<DecodeTable>],
+    ) -> Result<Option<Bundle<'a>>> {
         let mut n_symbols = Vec::with_capacity(tables.len());
         for (number, part) in self.classes.parts.iter().enumerate() {
             let positions = self.n_lines(number) * self.length(number);
@@ -156,9 +169,6 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 Form::CodedSteps { .. } => Stored::Steps(symbols),
             });
         }
-        if let Some(bundle) = bundle {
-            bundle.finish()?;
-        }
         for (stored, part) in self.parts.iter_mut().zip(&self.classes.parts) {
             if let (Stored::Steps(steps), Form::CodedSteps { low_bits }) = (&stored, part.form) {
                 if steps.last() == Some(&0) {
@@ -174,7 +184,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 self.parts[number] = Stored::Bitmap(cursor.take(self.bitmap_bytes(number))?);
             }
         }
-        Ok(())
+        Ok(bundle)
     }
 
     /// Lines of a part.

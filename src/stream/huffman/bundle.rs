@@ -5,52 +5,63 @@ use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::huffman::{DecodeTable, MAX_STREAMS, Streams};
-use crate::stream::bits::BitWriter;
+use crate::stream::bits::{self, BitWriter};
 use std::ops::Range;
+
+/// Most bits of how much longer a stream is than the shortest.
+const MAX_LENGTH_BITS: u32 = 32;
 
 /// Numbers of streams that a bundle can have.
 pub(crate) const N_STREAMS: [usize; 2] = [1, MAX_STREAMS];
 
-/// Symbols of a bundle from which on eight streams are worth the lengths of seven more.
-const MANY_SYMBOLS: usize = 512;
+/// Symbols of a bundle from which on eight streams are worth their lengths: about what decoding one
+/// stream takes longer.
+const MANY_SYMBOLS: usize = 1024;
 
-/// Codes runs of symbols.
-pub(crate) struct BundleWriter {
-    streams: Vec<BitWriter>,
+/// A run of symbols, and the code that has a word for each of them.
+pub(crate) struct Run<'c> {
+    pub(crate) code: &'c PrefixCode,
+    pub(crate) symbols: Vec<u8>,
 }
 
-impl BundleWriter {
-    /// Starts a bundle that will have so many symbols.
-    pub(crate) fn new(n_symbols: usize) -> Self {
-        let n_streams = N_STREAMS[usize::from(n_symbols >= MANY_SYMBOLS)];
-        Self {
-            streams: (0..n_streams).map(|_| BitWriter::default()).collect(),
-        }
+/// Appends a bundle of these runs to `out`; nothing if they have no symbols.
+pub(crate) fn write_bundle<'r, 'c: 'r>(out: &mut Vec<u8>, runs: impl Iterator<Item = &'r Run<'c>> + Clone) {
+    let n_symbols: usize = runs.clone().map(|run| run.symbols.len()).sum();
+    if n_symbols == 0 {
+        return;
     }
-
-    /// Appends a run; the code has a word for each of its symbols.
-    pub(crate) fn run(&mut self, code: &PrefixCode, symbols: impl Iterator<Item = u8>) {
-        let words: Vec<(u32, u32)> = code
+    let n_streams = N_STREAMS[usize::from(n_symbols >= MANY_SYMBOLS)];
+    let mut streams: Vec<BitWriter> = (0..n_streams).map(|_| BitWriter::default()).collect();
+    for run in runs {
+        let words: Vec<(u32, u32)> = run
+            .code
             .words()
             .iter()
-            .zip(code.lengths())
+            .zip(run.code.lengths())
             .map(|(&word, &length)| (u32::from(word), u32::from(length)))
             .collect();
-        let n_streams = self.streams.len();
-        let mut stream = 0;
-        for symbol in symbols {
-            let (word, length) = words[usize::from(symbol)];
-            self.streams[stream].put(word, length);
-            stream = (stream + 1) % n_streams;
+        for symbols in run.symbols.chunks(n_streams) {
+            for (stream, &symbol) in streams.iter_mut().zip(symbols) {
+                let (word, length) = words[usize::from(symbol)];
+                stream.put(word, length);
+            }
         }
     }
+    let streams: Vec<Vec<u8>> = streams.into_iter().map(BitWriter::finish).collect();
+    out.push(n_streams as u8);
+    write_lengths(out, &streams);
+    streams.iter().for_each(|stream| out.extend_from_slice(stream));
+}
 
-    /// Appends the bundle to `out`.
-    pub(crate) fn finish(self, out: &mut Vec<u8>) {
-        out.push(self.streams.len() as u8);
-        let streams: Vec<Vec<u8>> = self.streams.into_iter().map(BitWriter::finish).collect();
-        streams.iter().for_each(|stream| put_varint(out, stream.len() as u64));
-        streams.iter().for_each(|stream| out.extend_from_slice(stream));
+/// Appends the lengths of streams: the shortest, and by how much the others are longer.
+fn write_lengths(out: &mut Vec<u8>, streams: &[Vec<u8>]) {
+    let shortest = streams.iter().map(Vec::len).min().unwrap_or(0);
+    put_varint(out, shortest as u64);
+    if streams.len() > 1 {
+        let longer: Vec<u32> = streams.iter().map(|stream| (stream.len() - shortest) as u32).collect();
+        let bits = longer.iter().map(|n| u32::BITS - n.leading_zeros()).max().unwrap_or(0);
+        out.push(bits as u8);
+        out.extend(bits::pack(&longer, bits));
     }
 }
 
@@ -70,9 +81,7 @@ impl<'a> Bundle<'a> {
         if !N_STREAMS.contains(&n_streams) {
             return Err(Error::unsupported(format!("a bundle of {n_streams} streams")));
         }
-        let lengths = (0..n_streams)
-            .map(|_| to_usize(cursor.varint()?))
-            .collect::<Result<Vec<usize>>>()?;
+        let lengths = read_lengths(cursor, n_streams)?;
         let bytes = cursor.rest();
         let mut ranges = Vec::with_capacity(n_streams);
         let mut end = 0;
@@ -95,8 +104,8 @@ impl<'a> Bundle<'a> {
     }
 
     /// Checks that every stream ends with its last symbol.
-    pub(crate) fn finish(self) -> Result<()> {
-        for (stream, range) in self.ranges.into_iter().enumerate() {
+    pub(crate) fn check_end(&self) -> Result<()> {
+        for (stream, range) in self.ranges.iter().cloned().enumerate() {
             let bits = self.streams.bits_taken(stream, range.start);
             if bits.div_ceil(8) != range.len() {
                 return Err(Error::corrupt(format!(
@@ -113,6 +122,22 @@ impl<'a> Bundle<'a> {
         }
         Ok(())
     }
+}
+
+fn read_lengths(cursor: &mut Cursor<'_>, n_streams: usize) -> Result<Vec<usize>> {
+    let shortest = to_usize(cursor.varint()?)?;
+    if n_streams == 1 {
+        return Ok(vec![shortest]);
+    }
+    let bits = u32::from(cursor.u8()?);
+    if bits > MAX_LENGTH_BITS {
+        return Err(Error::corrupt(format!(
+            "lengths of streams in {bits} bits, expected at most {MAX_LENGTH_BITS}"
+        )));
+    }
+    let packed = cursor.take(bits::packed_bytes(n_streams, bits)?)?;
+    let longer = bits::unpack(packed, n_streams, bits)?;
+    Ok(longer.iter().map(|&n| shortest.saturating_add(n as usize)).collect())
 }
 
 #[cfg(test)]
@@ -139,20 +164,22 @@ mod tests {
         prop::collection::vec(run, 1..5)
     }
 
-    fn write(runs: &[Vec<u8>]) -> (Vec<u8>, Vec<Option<PrefixCode>>) {
-        let codes: Vec<_> = runs.iter().map(|run| PrefixCode::of_histogram(&histogram(run))).collect();
-        let mut writer = BundleWriter::new(runs.iter().map(Vec::len).sum());
-        for (run, code) in runs.iter().zip(&codes) {
-            if let Some(code) = code {
-                writer.run(code, run.iter().copied());
-            }
-        }
+    fn write(symbols: &[Vec<u8>]) -> (Vec<u8>, Vec<Option<PrefixCode>>) {
+        let codes: Vec<_> = symbols.iter().map(|run| PrefixCode::of_histogram(&histogram(run))).collect();
+        let runs: Vec<Run<'_>> = symbols
+            .iter()
+            .zip(&codes)
+            .filter_map(|(symbols, code)| Some(Run { code: code.as_ref()?, symbols: symbols.clone() }))
+            .collect();
         let mut out = Vec::new();
-        writer.finish(&mut out);
+        write_bundle(&mut out, runs.iter());
         (out, codes)
     }
 
     fn read(bytes: &[u8], runs: &[Vec<u8>], codes: &[Option<PrefixCode>], isa: Isa) -> Result<(Vec<Vec<u8>>, usize)> {
+        if runs.iter().all(Vec::is_empty) {
+            return Ok((runs.to_vec(), 0));
+        }
         let mut cursor = Cursor::new(bytes);
         let mut bundle = Bundle::read(&mut cursor)?;
         let mut decoded = Vec::new();
@@ -163,7 +190,7 @@ mod tests {
             }
             decoded.push(out);
         }
-        bundle.finish()?;
+        bundle.check_end()?;
         Ok((decoded, cursor.position()))
     }
 
@@ -197,7 +224,7 @@ mod tests {
         let runs = [vec![0, 1, 1, 0, 1]];
         let (bytes, codes) = write(&runs);
         assert_eq!(bytes, [1, 1, 0b10110]);
-        for bad in [&[1, 1, 0b110110][..], &[1, 2, 0b10110, 0], &[1, 0], &[2, 1, 1, 0, 0]] {
+        for bad in [&[1, 1, 0b110110][..], &[1, 2, 0b10110, 0], &[1, 0], &[2, 1, 1, 0, 0], &[8, 0, 33]] {
             assert!(read(bad, &runs, &codes, Isa::Plain).is_err(), "{bad:?}");
         }
     }

@@ -5,7 +5,7 @@ mod bundle;
 mod lengths;
 pub(crate) mod stream;
 
-pub(crate) use bundle::{Bundle, BundleWriter, N_STREAMS};
+pub(crate) use bundle::{Bundle, Run, write_bundle};
 pub(crate) use lengths::code_lengths;
 
 use super::bits::{BitReader, BitWriter};
@@ -49,6 +49,29 @@ impl SymbolOrder {
     }
 }
 
+/// How often a histogram is smoothed at most, to find lengths that are shorter to write.
+const SMOOTHINGS: usize = 6;
+
+/// Fraction bits of a smoothed count.
+const SMOOTHING_BITS: u32 = 8;
+
+/// A histogram in which each count has moved towards those of its neighbours in this order; up to the
+/// last symbol that occurs, and from the first on.
+fn smoothed(histogram: &[u64], order: SymbolOrder) -> Vec<u64> {
+    let symbols: Vec<usize> = order.symbols(histogram.len()).collect();
+    let occurs = |symbol: &&usize| histogram[**symbol] > 0;
+    let first = symbols.iter().position(|symbol| occurs(&symbol)).unwrap_or(0);
+    let last = symbols.iter().rposition(|symbol| occurs(&symbol)).unwrap_or(0);
+    let mut smooth = histogram.to_vec();
+    let used = &symbols[first..=last];
+    for (i, &symbol) in used.iter().enumerate() {
+        let at = |j: usize| histogram[used[j.min(used.len() - 1)]];
+        let before = at(i.saturating_sub(1));
+        smooth[symbol] = (before + 2 * at(i) + at(i + 1)).div_ceil(4);
+    }
+    smooth
+}
+
 /// A complete prefix code: what its 2^-length add up to is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PrefixCode {
@@ -65,6 +88,27 @@ impl PrefixCode {
             .iter()
             .any(|&length| length != ABSENT)
             .then_some(Self { lengths })
+    }
+
+    /// The code for symbols with this histogram that is smallest together with its lengths, which are
+    /// written in this order.
+    ///
+    /// Lengths that change less from symbol to symbol are shorter to write: those for a histogram that is
+    /// smoothed a little, or more.
+    pub(crate) fn cheapest(histogram: &[u64], order: SymbolOrder) -> Option<Self> {
+        let mut smooth: Vec<u64> = histogram.iter().map(|count| count << SMOOTHING_BITS).collect();
+        let cost = |code: &Self| code.cost(histogram) + code.written_bits(order);
+        let mut best: Option<(u64, Self)> = None;
+        for _ in 0..SMOOTHINGS {
+            let code = Self::of_histogram(&smooth)?;
+            let cost = cost(&code);
+            match &best {
+                Some((least, _)) if *least <= cost => break,
+                _ => best = Some((cost, code)),
+            }
+            smooth = smoothed(&smooth, order);
+        }
+        best.map(|(_, code)| code)
     }
 
     /// Bits of each symbol's code word; [`ABSENT`] where there is none.
@@ -161,13 +205,16 @@ impl PrefixCode {
             let zeros = bits.zeros(2 * u32::from(ABSENT))? as u8;
             let step = zeros.div_ceil(2);
             let length = match zeros % 2 {
-                0 => last.checked_add(step),
-                _ => last.checked_sub(step),
+                0 => last.wrapping_add(step),
+                _ => last.wrapping_sub(step),
             };
-            last = length.filter(|&length| length <= ABSENT).ok_or_else(|| {
-                Error::corrupt(format!("a code length {step} away from {last}, expected 0 to {ABSENT}"))
-            })?;
-            lengths[symbol] = last;
+            if length > ABSENT {
+                return Err(Error::corrupt(format!(
+                    "a code length {step} away from {last}, expected 0 to {ABSENT}"
+                )));
+            }
+            lengths[symbol] = length;
+            last = length;
         }
         let code = Self { lengths };
         let kraft: u64 = code
