@@ -111,7 +111,9 @@ pub fn decode(
         )));
     }
     let record = Record::new(record, meta)?;
-    parallel::with_threads(options.threads, || payload::read(&record, 0..head.elements, out))
+    parallel::with_threads(options.threads, || {
+        payload::read(&record, 0..head.elements, out)
+    })
 }
 
 #[cfg(test)]
@@ -122,21 +124,40 @@ mod tests {
     #[test]
     fn records_come_back_in_every_profile_and_on_any_number_of_threads() {
         let elements: Vec<u8> = (0..200_000u32)
-            .flat_map(|i| if i.is_multiple_of(7) { (i as f32).sqrt() } else { 0.0 }.to_le_bytes())
+            .flat_map(|i| {
+                if i.is_multiple_of(7) {
+                    (i as f32).sqrt()
+                } else {
+                    0.0
+                }
+                .to_le_bytes()
+            })
             .collect();
         for profile in Profile::ALL {
             for effort in Effort::ALL {
-                let mut options = CodecOptions { profile, effort, threads: 1 };
-                let (head, record) = encode(DType::Float32, &[2000, 100], &elements, &options).unwrap();
+                let mut options = CodecOptions {
+                    profile,
+                    effort,
+                    threads: 1,
+                };
+                let (head, record) =
+                    encode(DType::Float32, &[2000, 100], &elements, &options).unwrap();
                 options.threads = 3;
-                assert_eq!(encode(DType::Float32, &[2000, 100], &elements, &options).unwrap(), (head, record.clone()));
+                assert_eq!(
+                    encode(DType::Float32, &[2000, 100], &elements, &options).unwrap(),
+                    (head, record.clone())
+                );
                 for threads in [1, 2] {
                     options.threads = threads;
                     let mut out = vec![0xee; elements.len()];
                     decode(&head, &record, &mut out, &options).unwrap();
                     assert!(out == elements, "{profile} {effort} {threads}");
                 }
-                let kind = |head: RecordHead| decode(&head, &record, &mut [0; 8], &options).unwrap_err().kind();
+                let kind = |head: RecordHead| {
+                    decode(&head, &record, &mut [0; 8], &options)
+                        .unwrap_err()
+                        .kind()
+                };
                 assert_eq!(kind(head), ErrorKind::InvalidArgument);
                 assert_eq!(kind(RecordHead { columns: 7, ..head }), ErrorKind::Corrupt);
                 assert_eq!(kind(RecordHead { blocks: 0, ..head }), ErrorKind::Corrupt);

@@ -9,11 +9,12 @@ use crate::archive::{Archive, Tensor};
 use crate::container::Index;
 use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Result};
+use crate::kernels::Store;
 use crate::limits::Limits;
 use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
 use crate::payload::{EncodeOptions, PayloadMeta, PayloadSpec, Record, encode};
-use crate::kernels::Store;
+use crate::profile::{Effort, Profile};
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
 
@@ -551,12 +552,30 @@ pub fn roundtrip(bytes: &[u8]) {
         float,
     };
 
-    let (record, meta) = encode_to_vec(spec, &elements);
+    let ways = Profile::ALL
+        .into_iter()
+        .flat_map(|profile| Effort::ALL.map(|effort| EncodeOptions { profile, effort }));
+    for options in ways {
+        check_round_trip(spec, options, &elements);
+    }
+}
+
+fn check_round_trip(spec: PayloadSpec, options: EncodeOptions, elements: &[u8]) {
+    let (record, meta) = encode_to_vec(spec, options, elements);
     if elements.len() < MAX_TWICE_BYTES {
-        assert_eq!(encode_to_vec(spec, &elements).0, record, "the same twice");
+        assert_eq!(
+            encode_to_vec(spec, options, elements).0,
+            record,
+            "the same twice"
+        );
     }
     assert_eq!(meta.stored_bytes, record.len() as u64);
-    let most = elements.len() + MAX_BLOCK_OVERHEAD * meta.blocks as usize;
+    let (head, each) = match options.profile {
+        // Rows and alignment cost something, whatever the elements.
+        Profile::Direct => (8, 64 + meta.elements as usize / meta.blocks as usize),
+        _ => (meta.table_bytes as usize, MAX_BLOCK_OVERHEAD),
+    };
+    let most = elements.len() + head + each * meta.blocks as usize;
     assert!(
         record.len() <= most,
         "{} bytes for {}",
@@ -564,16 +583,20 @@ pub fn roundtrip(bytes: &[u8]) {
         elements.len()
     );
     let decoded = Record::new(&record, meta)
-        .and_then(|record| with_word!(width, W => decode_record::<W>(&record, meta, 0x55)));
+        .and_then(|record| with_word!(meta.width, W => decode_record::<W>(&record, meta, 0x55)));
     match decoded {
         Ok(decoded) => assert_eq!(decoded, elements),
         Err(e) => panic!("what was encoded is decoded: {e}"),
     }
 }
 
-fn encode_to_vec(spec: PayloadSpec, elements: &[u8]) -> (Vec<u8>, PayloadMeta) {
+fn encode_to_vec(
+    spec: PayloadSpec,
+    options: EncodeOptions,
+    elements: &[u8],
+) -> (Vec<u8>, PayloadMeta) {
     let mut record = Vec::new();
-    let encoded = encode(spec, EncodeOptions::default(), elements, &mut |piece| {
+    let encoded = encode(spec, options, elements, &mut |piece| {
         record.extend_from_slice(piece);
         Ok(())
     });

@@ -111,7 +111,10 @@ mod tests {
         for threads in [0, 1, 2, 5] {
             let doubled = with_threads(threads, || Ok(map(&items, |i| 2 * i))).unwrap();
             assert!(doubled.iter().zip(&items).all(|(d, i)| *d == 2 * i));
-            assert_eq!(with_threads(threads, || Ok(map_chunks(&items, |i| 2 * i))).unwrap(), doubled);
+            assert_eq!(
+                with_threads(threads, || Ok(map_chunks(&items, |i| 2 * i))).unwrap(),
+                doubled
+            );
         }
     }
 }

@@ -61,7 +61,11 @@ impl FromStr for Profile {
         Self::ALL
             .into_iter()
             .find(|profile| profile.name() == name)
-            .ok_or_else(|| Error::invalid(format!("profile {name:?}, expected direct, balanced or small")))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "profile {name:?}, expected direct, balanced or small"
+                ))
+            })
     }
 }
 

@@ -125,7 +125,8 @@ impl<T: Element> Builder<T> {
         for block in 0..record.n_blocks() {
             let first = record.elements(block).start;
             let decoded = record.decode::<W>(block, &shared)?;
-            decoded.for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes))?;
+            decoded
+                .for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes))?;
         }
         Ok(true)
     }

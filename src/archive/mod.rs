@@ -12,6 +12,7 @@ pub use tensor::Tensor;
 use crate::container::{Index, SectionKind};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::profile::Profile;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -67,6 +68,11 @@ impl<D: AsRef<[u8]>> Archive<D> {
             index,
             by_name: OnceLock::new(),
         })
+    }
+
+    /// What the file is for, if it says so: informative.
+    pub fn profile(&self) -> Option<Profile> {
+        self.index.profile
     }
 
     /// The bytes of the `.tfz` file itself.

@@ -48,7 +48,13 @@ pub(crate) fn best_bins(sorted: &[u64], pattern_bits: u32, complete: bool) -> (V
 impl Trie<'_> {
     /// The cheapest cut below the node of the patterns in `range`, which share all but their
     /// `low_bits` with `base`: appends its bins and returns its cost.
-    fn cut(&self, range: std::ops::Range<usize>, base: u64, low_bits: u32, bins: &mut Vec<Bin>) -> u64 {
+    fn cut(
+        &self,
+        range: std::ops::Range<usize>,
+        base: u64,
+        low_bits: u32,
+        bins: &mut Vec<Bin>,
+    ) -> u64 {
         let n = range.len() as u64;
         if n == 0 {
             if !self.complete {
@@ -99,18 +105,31 @@ mod tests {
 
     #[test]
     fn a_pattern_that_repeats_has_a_bin_of_its_own() {
-        let mut patterns: Vec<u64> = (0..500u32).map(|i| u64::from(i.wrapping_mul(2_654_435_761))).collect();
+        let mut patterns: Vec<u64> = (0..500u32)
+            .map(|i| u64::from(i.wrapping_mul(2_654_435_761)))
+            .collect();
         patterns.extend([0x8000_0000; 500]);
         patterns.sort_unstable();
         let (bins, _) = best_bins(&patterns, 32, false);
-        assert!(bins.contains(&Bin { base: 0x8000_0000, low_bits: 0 }));
+        assert!(bins.contains(&Bin {
+            base: 0x8000_0000,
+            low_bits: 0
+        }));
     }
 
     #[test]
     fn noise_is_one_bin() {
-        let mut patterns: Vec<u64> = (0..5000u32).map(|i| u64::from(i.wrapping_mul(2_654_435_761))).collect();
+        let mut patterns: Vec<u64> = (0..5000u32)
+            .map(|i| u64::from(i.wrapping_mul(2_654_435_761)))
+            .collect();
         patterns.sort_unstable();
-        assert_eq!(best_bins(&patterns, 32, false).0, [Bin { base: 0, low_bits: 32 }]);
+        assert_eq!(
+            best_bins(&patterns, 32, false).0,
+            [Bin {
+                base: 0,
+                low_bits: 32
+            }]
+        );
     }
 
     proptest! {

@@ -92,7 +92,10 @@ mod tests {
         .chain((1..10_000).map(|i| i * i * 7 + 1))
         {
             let expected = (value as f64).log2() * 65_536.0;
-            assert!((exact_log2(value) as f64 - expected).abs() < 1.01, "{value}");
+            assert!(
+                (exact_log2(value) as f64 - expected).abs() < 1.01,
+                "{value}"
+            );
             assert!((log2(value) as f64 - expected).abs() < 2.01, "{value}");
         }
     }

@@ -46,7 +46,10 @@ impl ClassCosts {
             .zip(&self.buckets)
             .map(|(&count, &cost)| u64::from(u32::from(count) * cost))
             .sum();
-        n_entries * self.entry + (u64::from(row.length) - n_entries) * self.other + values + self.class
+        n_entries * self.entry
+            + (u64::from(row.length) - n_entries) * self.other
+            + values
+            + self.class
     }
 }
 
@@ -85,7 +88,9 @@ impl ClassSums {
         ClassCosts {
             entry: cost(self.n_entries, self.length),
             other: cost(self.length - self.n_entries, self.length),
-            buckets: self.buckets.map(|count| cost(count, n_values + N_BUCKETS as u64) as u32),
+            buckets: self
+                .buckets
+                .map(|count| cost(count, n_values + N_BUCKETS as u64) as u32),
             class: cost(self.n_rows, n_rows),
         }
     }
@@ -93,7 +98,11 @@ impl ClassSums {
     /// By density, then by whatever tells two classes apart.
     fn key(&self) -> impl Ord + use<> {
         let density = u128::from(self.n_entries) << 40;
-        (density / u128::from(self.length.max(1)), Reverse(self.buckets), self.n_rows)
+        (
+            density / u128::from(self.length.max(1)),
+            Reverse(self.buckets),
+            self.n_rows,
+        )
     }
 }
 
@@ -123,13 +132,17 @@ impl RowClassifier {
         for _ in 0..MAX_ROUNDS {
             sums.retain(|class| class.n_rows > 0);
             sums.sort_by_key(ClassSums::key);
-            let costs: Vec<ClassCosts> = sums.iter().map(|class| class.costs(live.len() as u64)).collect();
+            let costs: Vec<ClassCosts> = sums
+                .iter()
+                .map(|class| class.costs(live.len() as u64))
+                .collect();
             if costs == classifier.costs {
                 break;
             }
             classifier.costs = costs;
             sums = vec![ClassSums::default(); classifier.costs.len()];
-            live.iter().for_each(|row| sums[classifier.nearest(row)].add(row));
+            live.iter()
+                .for_each(|row| sums[classifier.nearest(row)].add(row));
         }
         (classifier.n_classes() > 1).then_some(classifier)
     }
@@ -150,7 +163,9 @@ impl RowClassifier {
 
     fn nearest(&self, row: &RowStats) -> usize {
         let costs = self.costs.iter().enumerate();
-        costs.min_by_key(|(_, class)| class.of(row)).map_or(0, |(class, _)| class)
+        costs
+            .min_by_key(|(_, class)| class.of(row))
+            .map_or(0, |(class, _)| class)
     }
 }
 
@@ -188,14 +203,25 @@ mod tests {
         let rows: Vec<RowStats> = (0..90).map(|i| row([0, 20, 150][i % 3], 0)).collect();
         let classifier = RowClassifier::train(&rows, 3).unwrap();
         assert_eq!(classifier.n_classes(), 3);
-        assert_eq!(rows[..3].iter().map(|row| classifier.classify(row)).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(
+            rows[..3]
+                .iter()
+                .map(|row| classifier.classify(row))
+                .collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
     }
 
     #[test]
     fn rows_of_one_density_differ_in_their_values() {
-        let rows: Vec<RowStats> = (0..90).map(|i| row(60 + i % 2, if i % 7 < 3 { 1 } else { 5 })).collect();
+        let rows: Vec<RowStats> = (0..90)
+            .map(|i| row(60 + i % 2, if i % 7 < 3 { 1 } else { 5 }))
+            .collect();
         let classifier = RowClassifier::train(&rows, 2).unwrap();
-        assert_ne!(classifier.classify(&row(60, 1)), classifier.classify(&row(60, 5)));
+        assert_ne!(
+            classifier.classify(&row(60, 1)),
+            classifier.classify(&row(60, 5))
+        );
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub(crate) struct Prefixes {
 
 impl Prefixes {
     /// Counts `patterns` of `pattern_bits`, rotated.
-    pub(crate) fn new(pattern_bits: u32, rotation: u32, patterns: impl Iterator<Item = u64>) -> Self {
+    pub(crate) fn new(
+        pattern_bits: u32,
+        rotation: u32,
+        patterns: impl Iterator<Item = u64>,
+    ) -> Self {
         let bits = pattern_bits.min(PREFIX_BITS);
         let mut prefixes: Vec<u16> = patterns
             .map(|pattern| (pattern >> (pattern_bits - bits)) as u16)
@@ -38,10 +42,14 @@ impl Prefixes {
         let cells = if prefixes.len() < MANY_PATTERNS {
             prefixes.sort_unstable();
             let of_each = prefixes.chunk_by(|a, b| a == b);
-            of_each.map(|same| (same[0].into(), same.len() as u64)).collect()
+            of_each
+                .map(|same| (same[0].into(), same.len() as u64))
+                .collect()
         } else {
             let mut counts = vec![0u64; 1 << bits];
-            prefixes.iter().for_each(|&prefix| counts[usize::from(prefix)] += 1);
+            prefixes
+                .iter()
+                .for_each(|&prefix| counts[usize::from(prefix)] += 1);
             (0..).zip(counts).filter(|(_, count)| *count > 0).collect()
         };
         Self {
@@ -123,7 +131,9 @@ fn fullest(cells: &[(u32, u64)], n_cells: u32) -> (u32, usize, Vec<u64>) {
         inside -= count(start);
     }
     let (start, end, _) = best;
-    let n_symbols = (start..end).last().map_or(1, |last| cell(last) - cell(start) + 1);
+    let n_symbols = (start..end)
+        .last()
+        .map_or(1, |last| cell(last) - cell(start) + 1);
     let first = cells.get(start).map_or(0, |(cell, _)| *cell);
     let mut histogram = vec![0; n_symbols as usize];
     (start..end).for_each(|i| histogram[(cell(i) - cell(start)) as usize] = count(i));
@@ -137,17 +147,23 @@ mod tests {
 
     fn best(patterns: &[u32]) -> (Window, usize, u64) {
         let rotated = patterns.iter().map(|p| p.rotate_left(1).into());
-        Prefixes::new(32, 1, rotated).best_window(|cells| entropy(cells) + 2 * BIT * cells.len() as u64)
+        Prefixes::new(32, 1, rotated)
+            .best_window(|cells| entropy(cells) + 2 * BIT * cells.len() as u64)
     }
 
     #[test]
     fn cells_are_as_fine_as_the_exponents_allow() {
         // One exponent, any mantissa: all 256 cells are mantissa bits, which is no gain over raw.
-        let mantissas: Vec<u32> = (0..100_000u32).map(|i| 0x3f80_0000 | i.wrapping_mul(2_654_435_761) >> 9).collect();
+        let mantissas: Vec<u32> = (0..100_000u32)
+            .map(|i| 0x3f80_0000 | i.wrapping_mul(2_654_435_761) >> 9)
+            .collect();
         let (window, n, _) = best(&mantissas);
         assert_eq!((window.low_bits, window.base, n), (24, 127, 1));
         // A skew in the mantissas is worth finer cells.
-        let skewed: Vec<u32> = mantissas.iter().map(|p| 0x3f80_0000 | (p >> 11 & 0xfff) * (p & 0x7ff)).collect();
+        let skewed: Vec<u32> = mantissas
+            .iter()
+            .map(|p| 0x3f80_0000 | (p >> 11 & 0xfff) * (p & 0x7ff))
+            .collect();
         assert!(best(&skewed).0.low_bits < 24);
     }
 
@@ -164,7 +180,10 @@ mod tests {
     fn small_numbers_of_both_signs_are_neighbours() {
         let patterns: Vec<u64> = (-100i32..100).map(|i| u64::from(i as u16)).collect();
         let (window, n, _) = Prefixes::new(16, 0, patterns.into_iter()).best_window(entropy);
-        assert_eq!(window.base, u64::from((-100i32 >> window.low_bits) as u16 & (u16::MAX >> window.low_bits)));
+        assert_eq!(
+            window.base,
+            u64::from((-100i32 >> window.low_bits) as u16 & (u16::MAX >> window.low_bits))
+        );
         assert!(n <= 200);
     }
 }

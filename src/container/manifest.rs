@@ -64,6 +64,9 @@ pub(super) struct Manifest {
     pub(super) empty_folder: Vec<String>,
     #[prost(bool, tag = "28")]
     pub(super) is_folder: bool,
+
+    #[prost(uint32, tag = "29")]
+    pub(super) profile: u32,
 }
 
 /// Bytes of a SHA-256.
@@ -120,7 +123,7 @@ mod tests {
                 format!("{repeated}{kind} {name} = {tag}")
             })
             .collect();
-        assert_eq!(from_schema.len(), 28);
+        assert_eq!(from_schema.len(), 29);
         assert_eq!(from_source, from_schema);
     }
 

@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::name::check_name;
 use crate::error::{Error, Result};
 use crate::payload::{self, EncodeOptions, EncodeStats, PayloadSpec};
+use crate::profile::Profile;
 use crate::stream::zstd;
 use crate::tensor::DType;
 use prost::Message;
@@ -14,6 +15,9 @@ use std::io::Write;
 
 /// Payloads of fewer bytes than this share sections.
 const SMALL_PAYLOAD_BYTES: usize = 1 << 16;
+
+/// Alignment of the payloads of profile direct, as a power of two.
+const DIRECT_ALIGN: u32 = 3;
 
 /// A shared section takes no more payloads once it has this many bytes.
 const SHARED_SECTION_BYTES: u64 = 1 << 18;
@@ -105,7 +109,8 @@ impl<W: Write> Writer<W> {
         options: EncodeOptions,
         bytes: &[u8],
     ) -> Result<(usize, EncodeStats)> {
-        let shared = bytes.len() < SMALL_PAYLOAD_BYTES
+        let shared = options.profile != Profile::Direct
+            && bytes.len() < SMALL_PAYLOAD_BYTES
             && self.manifest.section_kind.last() == Some(&(SectionKind::Payloads as u32))
             && self
                 .manifest
@@ -114,7 +119,11 @@ impl<W: Write> Writer<W> {
                 .is_some_and(|&n| n < SHARED_SECTION_BYTES);
         if !shared {
             self.begin_section(SectionKind::Payloads);
+            if options.profile == Profile::Direct {
+                self.align(DIRECT_ALIGN)?;
+            }
         }
+        self.manifest.profile = options.profile.id();
         let (meta, stats) = payload::encode(spec, options, bytes, &mut |piece| self.put(piece))?;
         if let (Some(n_bytes), Some(n_payloads)) = (
             self.manifest.section_bytes.last_mut(),
@@ -228,6 +237,15 @@ impl<W: Write> Writer<W> {
         m.section_bytes.push(0);
         m.section_align.push(0);
         m.section_payloads.push(0);
+    }
+
+    /// Aligns the section that was just begun.
+    fn align(&mut self, align: u32) -> Result<()> {
+        if let Some(last) = self.manifest.section_align.last_mut() {
+            *last = align;
+        }
+        let padding = self.n_bytes.next_multiple_of(1 << align) - self.n_bytes;
+        self.put(&[0; 1 << DIRECT_ALIGN][..padding as usize])
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

@@ -56,7 +56,12 @@ mod x86 {
         let (from, to) = lines(from, to);
         for (from, to) in from.chunks_exact(16).zip(to.chunks_exact_mut(16)) {
             // SAFETY: both have 16 bytes; `to` is aligned, as its line is. Every x86-64 has SSE2.
-            unsafe { _mm_stream_si128(to.as_mut_ptr().cast(), _mm_loadu_si128(from.as_ptr().cast())) };
+            unsafe {
+                _mm_stream_si128(
+                    to.as_mut_ptr().cast(),
+                    _mm_loadu_si128(from.as_ptr().cast()),
+                )
+            };
         }
     }
 
@@ -66,7 +71,12 @@ mod x86 {
         fn copy(from: &[u8], to: &mut [u8]) {
             for (from, to) in from.chunks_exact(LINE).zip(to.chunks_exact_mut(LINE)) {
                 // SAFETY: both have a line of bytes; `to` is aligned.
-                unsafe { _mm512_stream_si512(to.as_mut_ptr().cast(), _mm512_loadu_si512(from.as_ptr().cast())) };
+                unsafe {
+                    _mm512_stream_si512(
+                        to.as_mut_ptr().cast(),
+                        _mm512_loadu_si512(from.as_ptr().cast()),
+                    )
+                };
             }
         }
         let (from, to) = lines(from, to);
@@ -89,7 +99,12 @@ mod tests {
                     past_caches(isa, &from[3..3 + n], &mut to[start..start + n]);
                     fence(isa);
                     assert_eq!(to[start..start + n], from[3..3 + n]);
-                    assert!(to[..start].iter().chain(&to[start + n..]).all(|&b| b == 0xee));
+                    assert!(
+                        to[..start]
+                            .iter()
+                            .chain(&to[start + n..])
+                            .all(|&b| b == 0xee)
+                    );
                 }
             }
         }

@@ -18,6 +18,20 @@ pub(crate) struct BitmapRows<'a> {
     pub(crate) rows: &'a [u32],
 }
 
+impl BitmapRows<'_> {
+    /// The first `n` rows, and the others.
+    fn split_at(&self, n: usize) -> (Self, Self) {
+        let (rows, other_rows) = self.rows.split_at(n);
+        let (bitmaps, other_bitmaps) = self.bitmaps.split_at(n * self.length.div_ceil(8));
+        let of = |rows, bitmaps| Self {
+            bitmaps,
+            length: self.length,
+            rows,
+        };
+        (of(rows, bitmaps), of(other_rows, other_bitmaps))
+    }
+}
+
 /// Writes the elements of rows to `out`: for every set bit, the lowest first, the next of `values`; for
 /// every other the background. Returns the number of set bits.
 ///
@@ -36,33 +50,59 @@ pub(crate) fn expand_rows<W: Word>(
     values: &[W],
     out: &mut [W],
 ) -> usize {
-    assert_eq!(rows.bitmaps.len(), rows.rows.len() * rows.length.div_ceil(8));
+    assert_eq!(
+        rows.bitmaps.len(),
+        rows.rows.len() * rows.length.div_ceil(8)
+    );
     let n_rows = out.len() / rows.length.max(1);
     assert!(rows.rows.iter().all(|&row| (row as usize) < n_rows));
     let n_set = count_ones(isa, rows.bitmaps);
     assert!(n_set <= values.len());
-    let spare = (values.len() - n_set) * W::WIDTH;
+    if isa == Isa::Plain || W::WIDTH > 8 {
+        return expand_rows_plain(rows, background, values, out);
+    }
+    // The last rows are left to the plain version, if loads for them could pass the end of `values`.
+    let row_bytes = rows.length.div_ceil(8).max(1);
+    let (mut n_fast, mut spare) = (rows.rows.len(), (values.len() - n_set) * W::WIDTH);
+    while spare < SLACK_BYTES && n_fast > 0 {
+        n_fast -= 1;
+        spare += count_ones(isa, &rows.bitmaps[n_fast * row_bytes..][..row_bytes]) * W::WIDTH;
+    }
+    let (fast, plain) = rows.split_at(n_fast);
+    let n_in_fast = values.len() - spare / W::WIDTH;
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 if spare >= SLACK_BYTES && W::WIDTH <= 8 => {
+        Isa::Avx2 | Isa::Avx512 => {
             let past_caches = store == Store::PastCaches && fits_lines(out, rows.length);
-            x86::expand(isa, past_caches, rows, background, &values[..n_set], out);
+            x86::expand(isa, past_caches, fast, background, values, out);
         }
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon if spare >= SLACK_BYTES && W::WIDTH <= 8 => {
-            neon::expand(rows, background, &values[..n_set], out);
-        }
-        _ => {
-            let _ = (spare, store);
-            let mut values = values.iter();
-            let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
-            for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
-                let start = row as usize * rows.length;
-                expand_plain(bitmap, background, &mut values, &mut out[start..start + rows.length]);
-            }
-        }
+        Isa::Neon => neon::expand(fast, background, values, out),
+        Isa::Plain => {}
     }
-    n_set
+    let _ = store;
+    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out)
+}
+
+/// Returns the number of values that it used.
+fn expand_rows_plain<W: Word>(
+    rows: BitmapRows<'_>,
+    background: W,
+    values: &[W],
+    out: &mut [W],
+) -> usize {
+    let mut left = values.iter();
+    let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
+    for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
+        let start = row as usize * rows.length;
+        expand_plain(
+            bitmap,
+            background,
+            &mut left,
+            &mut out[start..start + rows.length],
+        );
+    }
+    values.len() - left.len()
 }
 
 /// The same for one row that is all of `out`; `bitmap` may go on after it.
@@ -108,8 +148,15 @@ pub(crate) fn count_ones(isa: Isa, bytes: &[u8]) -> usize {
 #[inline]
 fn count_ones_plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
-    let in_words: usize = words.iter().map(|word| u64::from_le_bytes(*word).count_ones() as usize).sum();
-    in_words + rest.iter().map(|byte| byte.count_ones() as usize).sum::<usize>()
+    let in_words: usize = words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word).count_ones() as usize)
+        .sum();
+    in_words
+        + rest
+            .iter()
+            .map(|byte| byte.count_ones() as usize)
+            .sum::<usize>()
 }
 
 /// Takes a value for each bit that is set.
@@ -151,7 +198,9 @@ const fn sources() -> [[u8; 8]; 256] {
 
 /// The same for elements of several bytes: where each byte of `lanes` elements comes from.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(width: usize) -> [[u8; BYTES]; PATTERNS] {
+const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(
+    width: usize,
+) -> [[u8; BYTES]; PATTERNS] {
     let of_lanes = sources();
     let mut table = [[0x80; BYTES]; PATTERNS];
     let mut pattern = 0;
@@ -193,7 +242,8 @@ mod x86 {
             let lane = i % 8;
             let source = of_elements[i / 8][lane / lanes_of_element];
             if source < 0x80 {
-                table[i / 8][lane] = (source as usize * lanes_of_element + lane % lanes_of_element) as i32;
+                table[i / 8][lane] =
+                    (source as usize * lanes_of_element + lane % lanes_of_element) as i32;
             }
             i += 1;
         }
@@ -209,8 +259,8 @@ mod x86 {
         unsafe { count(bytes) }
     }
 
-    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES can be read
-    /// after them; the rows lie in `out`. What is to be written past the caches begins and ends with a
+    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES of others after
+    /// them; the rows lie in `out`. What is to be written past the caches begins and ends with a
     /// line.
     pub(super) fn expand<W: Word>(
         isa: Isa,
@@ -248,7 +298,13 @@ mod x86 {
             // take, and SLACK_BYTES after them.
             unsafe {
                 let to = out.as_mut_ptr().add(row as usize * rows.length);
-                used += row_avx2::<W, PAST_CACHES>(bitmap, rows.length, background, values.as_ptr().add(used), to);
+                used += row_avx2::<W, PAST_CACHES>(
+                    bitmap,
+                    rows.length,
+                    background,
+                    values.as_ptr().add(used),
+                    to,
+                );
             }
         }
     }
@@ -271,7 +327,9 @@ mod x86 {
         let (whole, rest) = bitmap.split_at(length / 8);
         for (i, &byte) in whole.iter().enumerate() {
             // SAFETY: eight elements of this byte, from at most eight values.
-            unsafe { eight_avx2::<W, PAST_CACHES>(byte, background, from.add(used), to.add(8 * i)) };
+            unsafe {
+                eight_avx2::<W, PAST_CACHES>(byte, background, from.add(used), to.add(8 * i))
+            };
             used += byte.count_ones() as usize;
         }
         if let Some(&byte) = rest.first() {
@@ -280,7 +338,8 @@ mod x86 {
             // SAFETY: eight elements of an array, of which the first `n` are the row's.
             unsafe {
                 eight_avx2::<W, false>(byte, background, from.add(used), last.as_mut_ptr());
-                to.add(length - n).copy_from_nonoverlapping(last.as_ptr(), n);
+                to.add(length - n)
+                    .copy_from_nonoverlapping(last.as_ptr(), n);
             }
             used += byte.count_ones() as usize;
         }
@@ -294,7 +353,12 @@ mod x86 {
     /// `to` is aligned to its eight elements, at most a line, if it is to be written past the caches.
     #[target_feature(enable = "avx2,popcnt")]
     #[inline]
-    unsafe fn eight_avx2<W: Word, const PAST_CACHES: bool>(byte: u8, background: W, from: *const W, to: *mut W) {
+    unsafe fn eight_avx2<W: Word, const PAST_CACHES: bool>(
+        byte: u8,
+        background: W,
+        from: *const W,
+        to: *mut W,
+    ) {
         let background = background.to_bits();
         let (from, to) = (from.cast::<u8>(), to.cast::<u8>());
         // SAFETY: eight elements are stored, and at most eight values loaded, 64 bytes.
@@ -304,7 +368,8 @@ mod x86 {
                     let bytes = _mm_loadl_epi64(BYTES_1[usize::from(byte)].as_ptr().cast());
                     let next = _mm_loadl_epi64(from.cast());
                     let background = _mm_set1_epi8(background as i8);
-                    let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
+                    let elements =
+                        _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
                     match PAST_CACHES {
                         true => _mm_stream_si64(to.cast(), _mm_cvtsi128_si64(elements)),
                         false => _mm_storel_epi64(to.cast(), elements),
@@ -314,7 +379,8 @@ mod x86 {
                     let bytes = _mm_loadu_si128(BYTES_2[usize::from(byte)].as_ptr().cast());
                     let next = _mm_loadu_si128(from.cast());
                     let background = _mm_set1_epi16(background as i16);
-                    let elements = _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
+                    let elements =
+                        _mm_blendv_epi8(_mm_shuffle_epi8(next, bytes), background, bytes);
                     match PAST_CACHES {
                         true => _mm_stream_si128(to.cast(), elements),
                         false => _mm_storeu_si128(to.cast(), elements),
@@ -347,7 +413,10 @@ mod x86 {
     unsafe fn lanes_avx2(lanes: &[i32; 8], from: *const u8, background: __m256i) -> __m256i {
         // SAFETY: the array has 32 bytes, and `from` too.
         let (lanes, next) = unsafe {
-            (_mm256_loadu_si256(lanes.as_ptr().cast()), _mm256_loadu_si256(from.cast()))
+            (
+                _mm256_loadu_si256(lanes.as_ptr().cast()),
+                _mm256_loadu_si256(from.cast()),
+            )
         };
         let values = _mm256_permutevar8x32_epi32(next, lanes);
         let blended = _mm256_blendv_ps(
@@ -397,10 +466,21 @@ mod x86 {
                 let mut to = out.as_mut_ptr().add(row as usize * rows.length);
                 for word in words.as_chunks::<8>().0 {
                     let word = u64::from_le_bytes(*word);
-                    used += word_avx512::<W, PAST_CACHES>(word, background, values.as_ptr().add(used), to);
+                    used += word_avx512::<W, PAST_CACHES>(
+                        word,
+                        background,
+                        values.as_ptr().add(used),
+                        to,
+                    );
                     to = to.add(64);
                 }
-                used += row_avx2::<W, false>(bytes, rows.length % 64, background, values.as_ptr().add(used), to);
+                used += row_avx2::<W, false>(
+                    bytes,
+                    rows.length % 64,
+                    background,
+                    values.as_ptr().add(used),
+                    to,
+                );
             }
         }
     }
@@ -465,9 +545,14 @@ mod neon {
     static BYTES_4: [[u8; 16]; 16] = byte_sources(4);
     static BYTES_8: [[u8; 16]; 4] = byte_sources(8);
 
-    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES can be read
-    /// after them; the rows lie in `out`.
-    pub(super) fn expand<W: Word>(rows: BitmapRows<'_>, background: W, values: &[W], out: &mut [W]) {
+    /// As `super::expand_rows`. There is a value for each bit that is set, and SLACK_BYTES of others after
+    /// them; the rows lie in `out`.
+    pub(super) fn expand<W: Word>(
+        rows: BitmapRows<'_>,
+        background: W,
+        values: &[W],
+        out: &mut [W],
+    ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
         for (&row, bitmap) in rows.rows.iter().zip(bitmaps) {
@@ -478,7 +563,12 @@ mod neon {
             // each byte of `bits`; as many values are left as bits are set, and SLACK_BYTES after them,
             // more than a load reads.
             used += unsafe {
-                steps::<W>(bits, background.to_bits(), values.as_ptr().add(used).cast(), now.as_mut_ptr().cast())
+                steps::<W>(
+                    bits,
+                    background.to_bits(),
+                    values.as_ptr().add(used).cast(),
+                    now.as_mut_ptr().cast(),
+                )
             };
             let mut left = values[used..].iter();
             super::expand_plain(last, background, &mut left, rest);
@@ -491,7 +581,12 @@ mod neon {
     /// # Safety
     /// As said where it is called.
     #[target_feature(enable = "neon")]
-    unsafe fn steps<W: Word>(bits: &[u8], background: u64, from: *const u8, mut to: *mut u8) -> usize {
+    unsafe fn steps<W: Word>(
+        bits: &[u8],
+        background: u64,
+        from: *const u8,
+        mut to: *mut u8,
+    ) -> usize {
         let mut used = 0;
         for &byte in bits {
             // SAFETY: eight elements of this byte, vector by vector, from at most as many values.
@@ -508,9 +603,18 @@ mod neon {
                 for vector in 0..W::WIDTH / 2 {
                     let pattern = usize::from(byte) >> (vector * lanes) & ((1 << lanes) - 1);
                     let (bytes, background) = match W::WIDTH {
-                        2 => (&BYTES_2[pattern], vreinterpretq_u8_u16(vdupq_n_u16(background as u16))),
-                        4 => (&BYTES_4[pattern], vreinterpretq_u8_u32(vdupq_n_u32(background as u32))),
-                        _ => (&BYTES_8[pattern], vreinterpretq_u8_u64(vdupq_n_u64(background))),
+                        2 => (
+                            &BYTES_2[pattern],
+                            vreinterpretq_u8_u16(vdupq_n_u16(background as u16)),
+                        ),
+                        4 => (
+                            &BYTES_4[pattern],
+                            vreinterpretq_u8_u32(vdupq_n_u32(background as u32)),
+                        ),
+                        _ => (
+                            &BYTES_8[pattern],
+                            vreinterpretq_u8_u64(vdupq_n_u64(background)),
+                        ),
                     };
                     let next = vld1q_u8(from.add(W::WIDTH * used));
                     vst1q_u8(to, vqtbx1q_u8(background, next, vld1q_u8(bytes.as_ptr())));
@@ -541,17 +645,27 @@ mod tests {
         let n_rows = bitmaps.len() / row_bytes;
         let rows: Vec<u32> = (0..n_rows as u32).rev().map(|row| 2 * row).collect();
         let n_set = count_ones_plain(&bitmaps);
-        let values: Vec<W> = (0..n_set + slack).map(|i| W::from_bits(wide[i % wide.len()])).collect();
+        let values: Vec<W> = (0..n_set + slack)
+            .map(|i| W::from_bits(wide[i % wide.len()]))
+            .collect();
         let other = W::from_bits(0x55);
         let mut expected = vec![other; 2 * n_rows * length];
         let mut next = values.iter();
         for (&row, bitmap) in rows.iter().zip(bitmaps.chunks_exact(row_bytes)) {
             for i in 0..length {
                 let is_set = bitmap[i / 8] >> (i % 8) & 1 == 1;
-                expected[row as usize * length + i] = if is_set { *next.next().unwrap() } else { background };
+                expected[row as usize * length + i] = if is_set {
+                    *next.next().unwrap()
+                } else {
+                    background
+                };
             }
         }
-        let rows = BitmapRows { bitmaps: &bitmaps, length, rows: &rows };
+        let rows = BitmapRows {
+            bitmaps: &bitmaps,
+            length,
+            rows: &rows,
+        };
         for isa in Isa::available() {
             assert_eq!(count_ones(isa, &bitmaps), n_set, "{isa:?}");
             // Twice: wherever it is, and where it begins with a line.
@@ -561,7 +675,10 @@ mod tests {
                 for store in [Store::Cached, Store::PastCaches] {
                     let out = &mut out[start..start + expected.len()];
                     out.fill(other);
-                    assert_eq!(expand_rows(isa, store, rows, background, &values, out), n_set);
+                    assert_eq!(
+                        expand_rows(isa, store, rows, background, &values, out),
+                        n_set
+                    );
                     super::super::copy::fence(isa);
                     assert_eq!(out, expected, "{isa:?}, {} bytes", W::WIDTH);
                 }

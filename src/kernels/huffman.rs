@@ -145,7 +145,10 @@ impl<'a> Streams<'a> {
         let rest = self.bytes.get(self.at[stream]..).unwrap_or_default();
         let word = match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => rest
+                .iter()
+                .rev()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
         self.buffers[stream] = (word | MARK) >> (taken & 7);
     }
@@ -200,7 +203,14 @@ mod x86 {
                 // the one that n_rounds() looked at, plus the bytes taken before the first round
                 // (also at most ROUND_BYTES, and r starts at 0), so that it is at most
                 // bytes.len() − 8.
-                let word = unsafe { streams.bytes.as_ptr().add(at[stream]).cast::<u64>().read_unaligned() };
+                let word = unsafe {
+                    streams
+                        .bytes
+                        .as_ptr()
+                        .add(at[stream])
+                        .cast::<u64>()
+                        .read_unaligned()
+                };
                 buffers[stream] = (word | MARK) >> (taken & 7);
             }
             for symbols in round.as_chunks_mut::<MAX_STREAMS>().0 {

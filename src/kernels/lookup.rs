@@ -43,7 +43,13 @@ pub(crate) const MAX_LOW_BITS: u32 = 56;
 ///
 /// # Panics
 /// If `out` has another length than `symbols`, or there are more than 256 bins.
-pub(crate) fn bins<W: Word>(isa: Isa, bins: &[Bin], symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
+pub(crate) fn bins<W: Word>(
+    isa: Isa,
+    bins: &[Bin],
+    symbols: &[u8],
+    raw: &[u8],
+    out: &mut [W],
+) -> usize {
     assert_eq!(symbols.len(), out.len());
     let mut all = [Bin::default(); MAX_ENTRIES];
     all[..bins.len()].copy_from_slice(bins);
@@ -55,13 +61,22 @@ pub(crate) fn bins<W: Word>(isa: Isa, bins: &[Bin], symbols: &[u8], raw: &[u8], 
 }
 
 /// Reads from bit `at` on; returns where the bits end.
-fn bins_plain<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], mut at: usize, raw: &[u8], out: &mut [W]) -> usize {
+fn bins_plain<W: Word>(
+    bins: &[Bin; MAX_ENTRIES],
+    symbols: &[u8],
+    mut at: usize,
+    raw: &[u8],
+    out: &mut [W],
+) -> usize {
     for (out, &symbol) in out.iter_mut().zip(symbols) {
         let bin = bins[usize::from(symbol)];
         let rest = raw.get(at / 8..).unwrap_or_default();
         let word = match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => rest
+                .iter()
+                .rev()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
         let low = word >> (at % 8) & ((1 << bin.low_bits) - 1);
         *out = W::from_bits(bin.base | low);
@@ -87,7 +102,12 @@ mod x86 {
     /// Low bits of two values that a load of eight bytes has wherever they begin in its first byte.
     const PAIR_BITS: u64 = 57;
 
-    pub(super) fn bins<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
+    pub(super) fn bins<W: Word>(
+        bins: &[Bin; MAX_ENTRIES],
+        symbols: &[u8],
+        raw: &[u8],
+        out: &mut [W],
+    ) -> usize {
         if W::WIDTH > 4 {
             return bins_plain(bins, symbols, 0, raw, out);
         }
@@ -98,12 +118,22 @@ mod x86 {
 
     /// Returns how many values it looked up, and the bits that they took.
     #[target_feature(enable = "bmi1,bmi2")]
-    fn steps<W: Word>(bins: &[Bin; MAX_ENTRIES], symbols: &[u8], raw: &[u8], out: &mut [W]) -> (usize, usize) {
+    fn steps<W: Word>(
+        bins: &[Bin; MAX_ENTRIES],
+        symbols: &[u8],
+        raw: &[u8],
+        out: &mut [W],
+    ) -> (usize, usize) {
         // The base, of at most 32 bits, and the number of low bits in one load.
-        let table: [u64; MAX_ENTRIES] = std::array::from_fn(|i| bins[i].base & 0xffff_ffff | u64::from(bins[i].low_bits) << 32);
+        let table: [u64; MAX_ENTRIES] =
+            std::array::from_fn(|i| bins[i].base & 0xffff_ffff | u64::from(bins[i].low_bits) << 32);
         let mut at = 0;
         let mut done = 0;
-        let steps = symbols.as_chunks::<STEP>().0.iter().zip(out.as_chunks_mut::<STEP>().0);
+        let steps = symbols
+            .as_chunks::<STEP>()
+            .0
+            .iter()
+            .zip(out.as_chunks_mut::<STEP>().0);
         for (symbols, out) in steps {
             if at / 8 + REACH > raw.len() {
                 break;
@@ -111,7 +141,12 @@ mod x86 {
             // SAFETY: in a step `at` grows by at most STEP · MAX_LOW_BITS before the last load, so that
             // this ends at most REACH bytes after the byte that the step began in, inside of `raw`.
             let load = |at: usize| unsafe { raw.as_ptr().add(at / 8).cast::<u64>().read_unaligned() } >> (at % 8);
-            for (symbols, out) in symbols.as_chunks::<2>().0.iter().zip(out.as_chunks_mut::<2>().0) {
+            for (symbols, out) in symbols
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .zip(out.as_chunks_mut::<2>().0)
+            {
                 let [a, b] = symbols.map(|symbol| table[usize::from(symbol)]);
                 let (a_bits, b_bits) = (a >> 32, b >> 32);
                 let word = load(at);
@@ -142,7 +177,10 @@ mod tests {
             .zip(widths)
             .map(|(i, &width)| {
                 let low_bits = width.min(8 * W::WIDTH as u32 - 1);
-                Bin { base: i << low_bits, low_bits }
+                Bin {
+                    base: i << low_bits,
+                    low_bits,
+                }
             })
             .collect();
         let mut raw = BitWriter::default();

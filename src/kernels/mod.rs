@@ -72,7 +72,13 @@ impl Isa {
             }
             if has!("avx2", "bmi1", "bmi2", "lzcnt", "popcnt") {
                 all.push(Self::Avx2);
-                if has!("avx512f", "avx512bw", "avx512vl", "avx512vbmi", "avx512vbmi2") {
+                if has!(
+                    "avx512f",
+                    "avx512bw",
+                    "avx512vl",
+                    "avx512vbmi",
+                    "avx512vbmi2"
+                ) {
                     all.push(Self::Avx512);
                 }
             }

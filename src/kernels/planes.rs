@@ -21,7 +21,10 @@ pub(crate) fn join<W: Word>(isa: Isa, planes: &[&[u8]], rotation: u32, out: &mut
 fn join_plain<W: Word>(planes: &[&[u8]], rotation: u32, out: &mut [W]) {
     // Four elements a time: their bytes are collected in registers, not in memory.
     match planes {
-        [a] => out.iter_mut().zip(*a).for_each(|(out, &a)| *out = W::from_bits(u64::from(a)).rotate_right(rotation)),
+        [a] => out
+            .iter_mut()
+            .zip(*a)
+            .for_each(|(out, &a)| *out = W::from_bits(u64::from(a)).rotate_right(rotation)),
         [a, b] => {
             for ((out, &a), &b) in out.iter_mut().zip(*a).zip(*b) {
                 *out = W::from_bits(u64::from(a) << 8 | u64::from(b)).rotate_right(rotation);
@@ -70,7 +73,10 @@ mod tests {
 
     fn split_and_join<W: Word>(wide: &[u128], rotation: u32) {
         let rotation = rotation % (8 * W::WIDTH as u32);
-        let elements: Vec<W> = wide.iter().map(|w| W::from_le(&w.to_le_bytes()[..W::WIDTH])).collect();
+        let elements: Vec<W> = wide
+            .iter()
+            .map(|w| W::from_le(&w.to_le_bytes()[..W::WIDTH]))
+            .collect();
         let planes = crate::values::split_planes(&elements, rotation as u8);
         let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
         for isa in Isa::available() {

@@ -62,7 +62,10 @@ pub(crate) fn count_nonzero<S: Copy + Default + PartialEq>(steps: &[S]) -> usize
     steps
         .chunks(255)
         .map(|steps| {
-            let zeros: u8 = steps.iter().map(|&step| u8::from(step == S::default())).sum();
+            let zeros: u8 = steps
+                .iter()
+                .map(|&step| u8::from(step == S::default()))
+                .sum();
             steps.len() - usize::from(zeros)
         })
         .sum()
@@ -122,7 +125,11 @@ mod tests {
     #[test]
     fn a_chain_that_leads_too_far_or_wants_more_values_is_not_done() {
         let mut out = [0u16; 4];
-        for (steps, values) in [(&[1u8, 9][..], &[7u16, 8][..]), (&[1, 1, 1], &[7, 8]), (&[1, 0], &[7, 8])] {
+        for (steps, values) in [
+            (&[1u8, 9][..], &[7u16, 8][..]),
+            (&[1, 1, 1], &[7, 8]),
+            (&[1, 0], &[7, 8]),
+        ] {
             let mut chain = Chain::new(steps, 5);
             let mut left = values;
             scatter(&mut chain, &mut left, &mut out);

@@ -26,9 +26,15 @@ pub(crate) fn bytes(isa: Isa, packed: &[u8], count: usize, bits: u32) -> Option<
 /// From the eighth of symbols with number `first` on.
 fn unpack_plain(packed: &[u8], bits: u32, first: usize, out: &mut [u8]) {
     let mask = (1u64 << bits) - 1;
-    let eighths = packed.chunks(bits as usize).zip(out.chunks_mut(8)).skip(first);
+    let eighths = packed
+        .chunks(bits as usize)
+        .zip(out.chunks_mut(8))
+        .skip(first);
     for (packed, symbols) in eighths {
-        let word = packed.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        let word = packed
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte));
         for (i, symbol) in (0..).zip(symbols) {
             *symbol = (word >> (bits * i) & mask) as u8;
         }
@@ -55,7 +61,10 @@ mod x86 {
         let mask = 0x0101_0101_0101_0101 * ((1 << bits) - 1);
         let mut done = 0;
         for symbols in out.as_chunks_mut::<8>().0 {
-            let Some(word) = packed.get(done * bits as usize..).and_then(<[u8]>::first_chunk) else {
+            let Some(word) = packed
+                .get(done * bits as usize..)
+                .and_then(<[u8]>::first_chunk)
+            else {
                 break;
             };
             *symbols = _pdep_u64(u64::from_le_bytes(*word), mask).to_le_bytes();

@@ -28,7 +28,9 @@ const LOAD: usize = 8;
 /// If `out` has another length than `symbols`, or the window more low bits than it may have.
 pub(crate) fn join<W: Word>(isa: Isa, window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) {
     assert_eq!(symbols.len(), out.len());
-    assert!(W::WIDTH <= 8 && window.low_bits < 8 * W::WIDTH as u32 && window.low_bits <= MAX_LOW_BITS);
+    assert!(
+        W::WIDTH <= 8 && window.low_bits < 8 * W::WIDTH as u32 && window.low_bits <= MAX_LOW_BITS
+    );
     let done = match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => x86::join_avx512(window, symbols, raw, out),
@@ -59,7 +61,10 @@ fn join_plain<W: Word>(window: Window, first: usize, symbols: &[u8], raw: &[u8],
         let rest = raw.get(i * bits / 8..).unwrap_or_default();
         let word = match rest.first_chunk::<LOAD>() {
             Some(word) => u64::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => rest
+                .iter()
+                .rev()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
         *out = join(symbol, word >> (i * bits % 8));
     }
@@ -77,7 +82,9 @@ fn n_steps(window: Window, step: usize, reach: usize, n: usize, raw: &[u8]) -> u
     let bytes = window.low_bits as usize * step / 8;
     let in_raw = match raw.len().checked_sub(reach) {
         None => 0,
-        Some(room) => room.checked_div(bytes).map_or(usize::MAX, |steps| steps + 1),
+        Some(room) => room
+            .checked_div(bytes)
+            .map_or(usize::MAX, |steps| steps + 1),
     };
     in_raw.min(n / step)
 }
@@ -91,10 +98,17 @@ mod x86 {
     use core::arch::x86_64::*;
 
     /// Joins what can be joined in whole steps; returns how many values that is.
-    pub(super) fn join_avx2<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
+    pub(super) fn join_avx2<W: Word>(
+        window: Window,
+        symbols: &[u8],
+        raw: &[u8],
+        out: &mut [W],
+    ) -> usize {
         match W::WIDTH {
             // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
-            4 if window.low_bits <= MAX_LANE_BITS => unsafe { join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
+            4 if window.low_bits <= MAX_LANE_BITS => unsafe {
+                join_u32(window, symbols, raw, bytemuck::cast_slice_mut(out))
+            },
             // SAFETY: the same.
             2 => unsafe { join_u16(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
             _ => 0,
@@ -102,10 +116,17 @@ mod x86 {
     }
 
     /// As [`join_avx2`].
-    pub(super) fn join_avx512<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
+    pub(super) fn join_avx512<W: Word>(
+        window: Window,
+        symbols: &[u8],
+        raw: &[u8],
+        out: &mut [W],
+    ) -> usize {
         match W::WIDTH {
             // SAFETY: AVX-512 kernels are only chosen on machines with AVX-512 F, BW and VBMI.
-            4 if window.low_bits <= MAX_LANE_BITS => unsafe { join_u32_avx512(window, symbols, raw, bytemuck::cast_slice_mut(out)) },
+            4 if window.low_bits <= MAX_LANE_BITS => unsafe {
+                join_u32_avx512(window, symbols, raw, bytemuck::cast_slice_mut(out))
+            },
             _ => join_avx2(window, symbols, raw, out),
         }
     }
@@ -128,7 +149,10 @@ mod x86 {
         }
         // SAFETY: the arrays have the bytes that are loaded.
         let (bytes, shifts) = unsafe {
-            (_mm256_loadu_si256(bytes.as_ptr().cast()), _mm256_loadu_si256(shifts.as_ptr().cast()))
+            (
+                _mm256_loadu_si256(bytes.as_ptr().cast()),
+                _mm256_loadu_si256(shifts.as_ptr().cast()),
+            )
         };
         let mask = _mm256_set1_epi32((1 << bits) - 1);
         let base = _mm256_set1_epi32(window.base as i32);
@@ -141,14 +165,20 @@ mod x86 {
             let (low, symbol) = unsafe {
                 let at = raw.as_ptr().add(step * bits);
                 (
-                    _mm256_set_m128i(_mm_loadu_si128(at.add(half).cast()), _mm_loadu_si128(at.cast())),
+                    _mm256_set_m128i(
+                        _mm_loadu_si128(at.add(half).cast()),
+                        _mm_loadu_si128(at.cast()),
+                    ),
                     _mm_loadl_epi64(symbols.as_ptr().add(step * STEP).cast()),
                 )
             };
             let low = _mm256_srlv_epi32(_mm256_shuffle_epi8(low, bytes), shifts);
             let high = _mm256_add_epi32(_mm256_cvtepu8_epi32(symbol), base);
             let joined = _mm256_or_si256(_mm256_sll_epi32(high, up), _mm256_and_si256(low, mask));
-            let rotated = _mm256_or_si256(_mm256_srl_epi32(joined, right), _mm256_sll_epi32(joined, left));
+            let rotated = _mm256_or_si256(
+                _mm256_srl_epi32(joined, right),
+                _mm256_sll_epi32(joined, left),
+            );
             // SAFETY: as above.
             unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(step * STEP).cast(), rotated) };
         }
@@ -178,7 +208,10 @@ mod x86 {
                     _mm_loadl_epi64(symbols.as_ptr().add(step * STEP).cast()),
                 )
             };
-            let low = _mm_set_epi64x(_pdep_u64(second, mask) as i64, _pdep_u64(first, mask) as i64);
+            let low = _mm_set_epi64x(
+                _pdep_u64(second, mask) as i64,
+                _pdep_u64(first, mask) as i64,
+            );
             let high = _mm_add_epi16(_mm_cvtepu8_epi16(symbol), base);
             let joined = _mm_or_si128(_mm_sll_epi16(high, up), low);
             let rotated = _mm_or_si128(_mm_srl_epi16(joined, right), _mm_sll_epi16(joined, left));
@@ -203,7 +236,10 @@ mod x86 {
         }
         // SAFETY: the arrays have the bytes that are loaded.
         let (bytes, shifts) = unsafe {
-            (_mm512_loadu_si512(bytes.as_ptr().cast()), _mm512_loadu_si512(shifts.as_ptr().cast()))
+            (
+                _mm512_loadu_si512(bytes.as_ptr().cast()),
+                _mm512_loadu_si512(shifts.as_ptr().cast()),
+            )
         };
         let mask = _mm512_set1_epi32((1 << bits) - 1);
         let base = _mm512_set1_epi32(window.base as i32);
@@ -238,7 +274,12 @@ mod neon {
     use core::arch::aarch64::*;
 
     /// Joins what can be joined in whole steps; returns how many values that is.
-    pub(super) fn join<W: Word>(window: Window, symbols: &[u8], raw: &[u8], out: &mut [W]) -> usize {
+    pub(super) fn join<W: Word>(
+        window: Window,
+        symbols: &[u8],
+        raw: &[u8],
+        out: &mut [W],
+    ) -> usize {
         match W::WIDTH {
             // SAFETY: NEON kernels are only chosen on machines with NEON.
             4 if window.low_bits <= MAX_LANE_BITS => unsafe {
@@ -273,7 +314,10 @@ mod neon {
         for step in 0..n {
             // SAFETY: a step's eight symbols lie inside their slice.
             let symbol = vmovl_u8(unsafe { vld1_u8(symbols.as_ptr().add(step * STEP)) });
-            let symbol = [vmovl_u16(vget_low_u16(symbol)), vmovl_u16(vget_high_u16(symbol))];
+            let symbol = [
+                vmovl_u16(vget_low_u16(symbol)),
+                vmovl_u16(vget_high_u16(symbol)),
+            ];
             for lane in 0..2 {
                 // SAFETY: `n_steps` leaves half + 16 bytes after the start of every step's raw
                 // bits, and the arrays have the bytes that are loaded.
@@ -304,7 +348,11 @@ mod tests {
 
     fn split_and_join<W: Word>(wide: &[u64], rotation: u32, low_bits: u32, base: u64, cut: usize) {
         let total = 8 * W::WIDTH as u32;
-        let window = Window { rotation: rotation % total, low_bits: low_bits % total.min(MAX_LOW_BITS + 1), base };
+        let window = Window {
+            rotation: rotation % total,
+            low_bits: low_bits % total.min(MAX_LOW_BITS + 1),
+            base,
+        };
         let mut raw = BitWriter::default();
         let mut symbols = Vec::new();
         let mut expected = Vec::new();

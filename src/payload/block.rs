@@ -1,9 +1,9 @@
 //! Encoding a block in the way that makes it smallest (spec §9).
 
-use super::entries::Entries;
-use super::tables::Tables;
-use super::train::Learned;
 use super::PayloadSpec;
+use super::entries::Entries;
+use super::tables::{Tables, align};
+use super::train::Learned;
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
@@ -118,10 +118,14 @@ impl<W: Word> BlockEncoder<W> {
             bytes,
             alternate_bytes,
         };
-        match self.try_alone {
-            true => Ok(encoded.or_smaller(self.encode_alone(block)?)),
-            false => Ok(encoded),
+        if self.try_alone {
+            return Ok(encoded.or_smaller(self.encode_alone(block)?));
         }
+        // Noise among blocks that are none.
+        if encoded.bytes.len() > block.n as usize * W::WIDTH {
+            return Ok(encoded.or_smaller(self.encode_packed(block)?));
+        }
+        Ok(encoded)
     }
 
     /// Encodes a block in whatever way makes it smallest that needs no classes and codes.
@@ -164,9 +168,16 @@ impl<W: Word> BlockEncoder<W> {
     }
 
     /// Appends the set of entries by classes; says whether the runs of values are in its bundle.
-    fn write_classes(&self, out: &mut Vec<u8>, sorted: &Sorted, values: &[Run<'_>]) -> Result<bool> {
+    fn write_classes(
+        &self,
+        out: &mut Vec<u8>,
+        sorted: &Sorted,
+        values: &[Run<'_>],
+    ) -> Result<bool> {
         match &self.tables.classes {
-            Some(classes) => sparse::write_classes(out, classes, &sorted.row_classes, &sorted.lines, values),
+            Some(classes) => {
+                sparse::write_classes(out, classes, &sorted.row_classes, &sorted.lines, values)
+            }
             None => Ok(false),
         }
     }
@@ -174,7 +185,12 @@ impl<W: Word> BlockEncoder<W> {
     /// Appends the set of alternates; returns its bytes, if it has members.
     fn write_alternates(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<u64> {
         let start = out.len();
-        write_positions(out, &block.alternates, block.n - block.members.len() as u32, None)?;
+        write_positions(
+            out,
+            &block.alternates,
+            block.n - block.members.len() as u32,
+            None,
+        )?;
         Ok(match block.alternates.is_empty() {
             true => 0,
             false => (out.len() - start) as u64,
@@ -262,8 +278,14 @@ impl<W: Word> BlockEncoder<W> {
                 Some(_) => ValuePlan::PackedCodes,
                 None => ValuePlan::Aligned,
             };
-            values::write(&mut bytes, plan, &block.patterns, self.tables.codebook.as_ref())?;
+            values::write(
+                &mut bytes,
+                plan,
+                &block.patterns,
+                self.tables.codebook.as_ref(),
+            )?;
         }
+        align(&mut bytes);
         put_crc(&mut bytes, 0);
         Ok(EncodedBlock {
             bytes,

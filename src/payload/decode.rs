@@ -1,6 +1,6 @@
 //! Decoding a block: positions and values, then the dense elements (spec §9).
 
-use super::tables::{Decoders, Tables};
+use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Result, Within};
 use crate::kernels::{Isa, Store};
@@ -9,6 +9,9 @@ use crate::stream::Coding;
 use crate::stream::huffman::Bundle;
 use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;
+
+/// Bytes of the CRC-32 at the end of a block.
+const CRC_BYTES: u64 = 4;
 
 /// How a block is kept, and what its parts cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +52,16 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         isa: Isa,
     ) -> Result<Self> {
         let mut cursor = Cursor::new(check_crc(bytes, "block")?);
-        let classes = tables.classes.as_ref().map(|classes| (classes, &decoders.parts[..]));
-        let entries = sparse::read_entries(&mut cursor, isa, n, rows, classes).within(|| "entries".into())?;
+        let classes = tables
+            .classes
+            .as_ref()
+            .map(|classes| (classes, &decoders.parts[..]));
+        let entries =
+            sparse::read_entries(&mut cursor, isa, n, rows, classes).within(|| "entries".into())?;
         let entry_bytes = cursor.position() as u64;
         let m = entries.positions.count(n);
-        let alternates = sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
+        let alternates =
+            sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - entry_bytes;
         let (value_kind, value_codings, values) = match m {
             0 => {
@@ -63,12 +71,25 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
             m => {
                 let runs = entries.positions.runs(m as usize);
                 let value_tables = tables.value_tables();
-                let Values { kind, codings, elements } =
-                    values::read(&mut cursor, isa, &runs, &value_tables, &decoders.values, entries.bundle).within(|| "values".into())?;
+                let Values {
+                    kind,
+                    codings,
+                    elements,
+                } = values::read(
+                    &mut cursor,
+                    isa,
+                    &runs,
+                    &value_tables,
+                    &decoders.values,
+                    entries.bundle,
+                )
+                .within(|| "values".into())?;
                 (Some(kind), codings, elements)
             }
         };
-        let value_bytes = cursor.position() as u64 - entry_bytes - alternate_bytes;
+        if tables.aligned {
+            check_aligned(&mut cursor)?;
+        }
         cursor.finish()?;
         Ok(Self {
             n,
@@ -84,7 +105,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
                 alternate_bytes,
                 value_kind,
                 value_codings,
-                value_bytes,
+                value_bytes: bytes.len() as u64 - CRC_BYTES - entry_bytes - alternate_bytes,
             },
             entries: entries.positions,
             alternates: alternates.positions,
@@ -109,7 +130,8 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
             "a block is decoded into exactly its elements"
         );
         let mut target = Target::new(self.isa, out, store);
-        self.entries.fill(self.background, &self.values, &mut target)?;
+        self.entries
+            .fill(self.background, &self.values, &mut target)?;
         drop(target);
         self.for_each_alternate(|position| {
             let at = position as usize * W::WIDTH;
@@ -125,7 +147,8 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// Calls `f` with the position in the block and the little-endian bytes of each entry, by
     /// ascending position.
     pub(crate) fn for_each_entry(&self, mut f: impl FnMut(u32, &[u8])) -> Result<()> {
-        let mut entries = |position: u32, value: usize| f(position, bytemuck::bytes_of(&self.values[value]));
+        let mut entries =
+            |position: u32, value: usize| f(position, bytemuck::bytes_of(&self.values[value]));
         match &self.entries {
             Positions::None => {}
             Positions::All => (0..self.n).for_each(|i| entries(i, i as usize)),
@@ -141,7 +164,11 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         }
         let entries = self.entries.ascending(self.n)?.positions;
         let mut n_before = 0;
-        for among_others in self.alternates.ascending(self.n - entries.len() as u32)?.positions {
+        for among_others in self
+            .alternates
+            .ascending(self.n - entries.len() as u32)?
+            .positions
+        {
             // Entries that come before the element: those with fewer others before them.
             while entries
                 .get(n_before)

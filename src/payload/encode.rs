@@ -18,9 +18,6 @@ use std::ops::Range;
 /// values of 32 Ki float32 still fit into a second-level cache with all that they are made from.
 const TARGET_ENTRIES: u64 = 1 << 15;
 
-/// As many as a pointer counts.
-const TARGET_ENTRIES_DIRECT: u64 = u16::MAX as u64;
-
 /// Blocks that classes are learned from.
 const SAMPLE_BLOCKS: usize = 4;
 
@@ -63,11 +60,7 @@ fn encode_words<W: Word>(
             spec.columns
         )));
     }
-    let target = match options.profile {
-        Profile::Direct => TARGET_ENTRIES_DIRECT,
-        Profile::Balanced | Profile::Small => TARGET_ENTRIES,
-    };
-    let survey = survey(elements, spec.float, spec.columns, target);
+    let survey = survey(elements, spec.float, spec.columns, TARGET_ENTRIES);
     let (encoder, first) = encoder(spec, options, elements, &survey)?;
     let table_bytes = encoder.tables.to_bytes()?;
     sink(&table_bytes)?;
@@ -92,7 +85,9 @@ fn encode_words<W: Word>(
     }
     let rest = &survey.blocks[usize::from(first.is_some())..];
     for batch in rest.chunks(2 * parallel::n_threads()) {
-        let blocks = parallel::map(batch, |range| encoder.encode(&entries(elements, range, &survey)));
+        let blocks = parallel::map(batch, |range| {
+            encoder.encode(&entries(elements, range, &survey))
+        });
         for (range, block) in batch.iter().zip(blocks) {
             put(range, &block?)?;
         }
@@ -112,8 +107,16 @@ fn encode_words<W: Word>(
     Ok((meta, stats))
 }
 
-fn entries<W: Word>(elements: Elements<'_, W>, range: &Range<usize>, survey: &Survey<W>) -> Entries<W> {
-    Entries::of(elements.slice(range.clone()), range.start as u64, survey.background)
+fn entries<W: Word>(
+    elements: Elements<'_, W>,
+    range: &Range<usize>,
+    survey: &Survey<W>,
+) -> Entries<W> {
+    Entries::of(
+        elements.slice(range.clone()),
+        range.start as u64,
+        survey.background,
+    )
 }
 
 /// What the payload is encoded with; and its block, if it has only one.
@@ -125,7 +128,7 @@ fn encoder<W: Word>(
 ) -> Result<(BlockEncoder<W>, Option<EncodedBlock>)> {
     let plain_tables = Tables {
         codebook: survey.codebook.clone(),
-        padded: options.profile == Profile::Direct,
+        aligned: options.profile == Profile::Direct,
         ..Tables::of_background(survey.background.pattern)
     };
     if options.profile == Profile::Direct {
@@ -160,7 +163,8 @@ fn encoder<W: Word>(
     };
     let n_blocks = survey.blocks.len();
     let mut block = coded.encode(&sample[0])?;
-    let share_of_tables = |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
+    let share_of_tables =
+        |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
     let coded_bytes = share_of_tables(&coded.tables)? + block.bytes.len();
     if coded.look_for_repeats(&sample[0])? {
         block = coded.encode(&sample[0])?;

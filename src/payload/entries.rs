@@ -43,7 +43,11 @@ fn mask(bytes: [u8; CHUNK]) -> u64 {
 
 impl<W: Word> Entries<W> {
     /// Tells the elements of a block apart: at most 2^32 of them.
-    pub(super) fn of(elements: Elements<'_, W>, first_element: u64, background: Background<W>) -> Self {
+    pub(super) fn of(
+        elements: Elements<'_, W>,
+        first_element: u64,
+        background: Background<W>,
+    ) -> Self {
         let mut entries = Self {
             n: elements.len() as u32,
             first_element,
@@ -80,7 +84,11 @@ impl<W: Word> Entries<W> {
         // Entries before an alternate: those with fewer others before them.
         let mut n_before = 0;
         for &alternate in &self.alternates {
-            while self.members.get(n_before).is_some_and(|&m| m - n_before as u32 <= alternate) {
+            while self
+                .members
+                .get(n_before)
+                .is_some_and(|&m| m - n_before as u32 <= alternate)
+            {
                 n_before += 1;
             }
             all[alternate as usize + n_before] = background.flip_top();

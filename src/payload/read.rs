@@ -3,8 +3,8 @@
 use super::Record;
 use crate::cursor::to_usize;
 use crate::error::Result;
-use crate::parallel;
 use crate::kernels::Store;
+use crate::parallel;
 use crate::word::{Word, with_word};
 use std::ops::Range;
 

@@ -266,7 +266,8 @@ impl<'a> Record<'a> {
 
     /// The tables that all blocks share.
     pub(crate) fn tables<W: Word>(&self) -> Result<Shared<W>> {
-        let tables = Tables::from_bytes(self.tables, self.meta.columns).within(|| "tables".into())?;
+        let tables =
+            Tables::from_bytes(self.tables, self.meta.columns).within(|| "tables".into())?;
         Ok(Shared {
             decoders: tables.decoders(),
             tables,

@@ -51,7 +51,12 @@ struct Counts {
 /// Looks at all elements of a payload in rows of `columns`, whose blocks get `target` entries.
 ///
 /// With `float`, a pattern and the same with its top bit inverted count together as background.
-pub(super) fn survey<W: Word>(elements: Elements<'_, W>, float: bool, columns: u64, target: u64) -> Survey<W> {
+pub(super) fn survey<W: Word>(
+    elements: Elements<'_, W>,
+    float: bool,
+    columns: u64,
+    target: u64,
+) -> Survey<W> {
     let step = step_elements(columns);
     let total = elements.len() as u64;
     let zero = W::default();
@@ -59,10 +64,14 @@ pub(super) fn survey<W: Word>(elements: Elements<'_, W>, float: bool, columns: u
     let mut counts = count(elements, step, zero);
     let sum = |counts: &[Counts]| {
         counts.iter().fold((0, 0), |(pattern, alternate), c| {
-            (pattern + u64::from(c.pattern), alternate + u64::from(c.alternate))
+            (
+                pattern + u64::from(c.pattern),
+                alternate + u64::from(c.alternate),
+            )
         })
     };
-    let together = |(pattern, alternate): (u64, u64)| if float { pattern + alternate } else { pattern };
+    let together =
+        |(pattern, alternate): (u64, u64)| if float { pattern + alternate } else { pattern };
     if let Some(frequent) = frequent_pattern(elements)
         && together(sum(&counts)) < total / 2
     {
@@ -73,7 +82,8 @@ pub(super) fn survey<W: Word>(elements: Elements<'_, W>, float: bool, columns: u
         }
     }
     let (n_background, n_alternates) = sum(&counts);
-    let has_alternates = float && is_set_cheaper(n_alternates, total - n_background - n_alternates, total);
+    let has_alternates =
+        float && is_set_cheaper(n_alternates, total - n_background - n_alternates, total);
     let stores_all = W::WIDTH == 1 && is_all_cheaper(elements, pattern);
     let has_alternates = has_alternates && !stores_all;
     let background = Background {
@@ -85,12 +95,29 @@ pub(super) fn survey<W: Word>(elements: Elements<'_, W>, float: bool, columns: u
     Survey {
         background,
         codebook: codebook(elements, background),
-        n_entries: if stores_all { total } else { total - n_background - n_alternates },
+        n_entries: if stores_all {
+            total
+        } else {
+            total - n_background - n_alternates
+        },
         n_alternates,
-        blocks: cut(elements.len(), W::WIDTH, step, target, |i| match stores_all {
-            true => 0,
-            false => u64::from(counts[i].pattern) + if has_alternates { counts[i].alternate.into() } else { 0 },
-        }),
+        blocks: cut(
+            elements.len(),
+            W::WIDTH,
+            step,
+            target,
+            |i| match stores_all {
+                true => 0,
+                false => {
+                    u64::from(counts[i].pattern)
+                        + if has_alternates {
+                            counts[i].alternate.into()
+                        } else {
+                            0
+                        }
+                }
+            },
+        ),
     }
 }
 
@@ -108,7 +135,10 @@ fn count<W: Word>(elements: Elements<'_, W>, step: usize, pattern: W) -> Vec<Cou
     let starts: Vec<usize> = (0..elements.len()).step_by(step).collect();
     parallel::map_chunks(&starts, |&start| {
         let mut counts = Counts::default();
-        for element in elements.slice(start..elements.len().min(start + step)).iter() {
+        for element in elements
+            .slice(start..elements.len().min(start + step))
+            .iter()
+        {
             counts.pattern += u32::from(element == pattern);
             counts.alternate += u32::from(element == alternate);
         }
@@ -119,7 +149,10 @@ fn count<W: Word>(elements: Elements<'_, W>, step: usize, pattern: W) -> Vec<Cou
 /// The most frequent pattern of a sample, if it is not zero and may be frequent enough.
 fn frequent_pattern<W: Word>(elements: Elements<'_, W>) -> Option<W> {
     let stride = elements.len().div_ceil(SAMPLE).max(1);
-    let mut sample: Vec<W> = (0..elements.len()).step_by(stride).map(|i| elements.get(i)).collect();
+    let mut sample: Vec<W> = (0..elements.len())
+        .step_by(stride)
+        .map(|i| elements.get(i))
+        .collect();
     sample.sort_unstable();
     let of_each = sample.chunk_by(|a, b| a == b);
     let most = of_each.max_by_key(|same| (same.len(), std::cmp::Reverse(same[0])))?;
@@ -147,8 +180,12 @@ fn is_set_cheaper(n_alternates: u64, n_entries: u64, total: u64) -> bool {
 /// read faster too.
 fn is_all_cheaper<W: Word>(elements: Elements<'_, W>, background: W) -> bool {
     let mut histogram = [0u64; 256];
-    elements.iter().for_each(|element| histogram[element.to_bits() as usize & 255] += 1);
-    let cost = |histogram: &[u64]| PrefixCode::of_histogram(histogram).map_or(0, |code| code.cost(histogram));
+    elements
+        .iter()
+        .for_each(|element| histogram[element.to_bits() as usize & 255] += 1);
+    let cost = |histogram: &[u64]| {
+        PrefixCode::of_histogram(histogram).map_or(0, |code| code.cost(histogram))
+    };
     let as_symbols = cost(&histogram);
     let total: u64 = histogram.iter().sum();
     let n_background = std::mem::take(&mut histogram[background.to_bits() as usize & 255]);
@@ -161,14 +198,19 @@ fn codebook<W: Word>(elements: Elements<'_, W>, background: Background<W>) -> Op
         return None;
     }
     let is_entry = |pattern: W| {
-        pattern != background.pattern && !(background.has_alternates && pattern == background.pattern.flip_top())
+        pattern != background.pattern
+            && !(background.has_alternates && pattern == background.pattern.flip_top())
     };
     let mut patterns = BTreeSet::new();
     let mut last = background.pattern;
     let mut n_entries = 0;
     for element in elements.iter() {
         n_entries += u64::from(is_entry(element));
-        if element != last && is_entry(element) && patterns.insert(element) && patterns.len() > MAX_CODES {
+        if element != last
+            && is_entry(element)
+            && patterns.insert(element)
+            && patterns.len() > MAX_CODES
+        {
             return None;
         }
         last = element;
@@ -179,7 +221,13 @@ fn codebook<W: Word>(elements: Elements<'_, W>, background: Background<W>) -> Op
 
 /// Cuts `len` elements into blocks of whole steps, with about `target` entries each (spec §8.3).
 /// `others` says how many elements of a step are not entries.
-fn cut(len: usize, width: usize, step: usize, target: u64, others: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
+fn cut(
+    len: usize,
+    width: usize,
+    step: usize,
+    target: u64,
+    others: impl Fn(usize) -> u64,
+) -> Vec<Range<usize>> {
     let most = MAX_BLOCK_ELEMENTS.min(MAX_BLOCK_BYTES / width as u64) as usize;
     let mut blocks = Vec::new();
     let (mut start, mut n_entries) = (0, 0);
@@ -202,7 +250,12 @@ mod tests {
     use crate::values::to_le_bytes;
 
     fn survey_of(patterns: &[u32], float: bool, columns: u64) -> Survey<u32> {
-        survey(Elements::new(&to_le_bytes(patterns)), float, columns, 1 << 16)
+        survey(
+            Elements::new(&to_le_bytes(patterns)),
+            float,
+            columns,
+            1 << 16,
+        )
     }
 
     #[test]
@@ -214,7 +267,11 @@ mod tests {
         let half_negative: Vec<u32> = (1..=600)
             .flat_map(|i| [0x8000_0000, 0x8000_0000, 0, i])
             .collect();
-        assert_eq!(background(&half_negative, true), 0, "−0.0 is the alternate of +0.0");
+        assert_eq!(
+            background(&half_negative, true),
+            0,
+            "−0.0 is the alternate of +0.0"
+        );
     }
 
     #[test]
@@ -231,7 +288,11 @@ mod tests {
         assert!(many.background.has_alternates && many.n_alternates == 49_999);
         let few = survey_of(&with_negative_zeros(5000), true, 1);
         assert!(!few.background.has_alternates && few.n_alternates == 0);
-        assert!(!survey_of(&with_negative_zeros(2), false, 1).background.has_alternates);
+        assert!(
+            !survey_of(&with_negative_zeros(2), false, 1)
+                .background
+                .has_alternates
+        );
     }
 
     #[test]
@@ -254,7 +315,10 @@ mod tests {
         };
         let dense: Vec<u32> = (1..=100_000).collect();
         assert_eq!(ends(&dense, 30_000), [60_000, 100_000]);
-        assert_eq!(ends(&vec![0; 9_000_000], 1000), [4_194_000, 8_388_000, 9_000_000]);
+        assert_eq!(
+            ends(&vec![0; 9_000_000], 1000),
+            [4_194_000, 8_388_000, 9_000_000]
+        );
         // A long row is cut inside.
         assert_eq!(ends(&dense, 100_000), [65_536, 100_000]);
         assert_eq!(ends(&[1], 1), [1]);

@@ -12,8 +12,8 @@ const HAS_BACKGROUND: u8 = 1 << 0;
 const HAS_CODEBOOK: u8 = 1 << 1;
 const HAS_CLASSES: u8 = 1 << 2;
 const HAS_VALUE_CODER: u8 = 1 << 3;
-const IS_PADDED: u8 = 1 << 4;
-const ALL_FLAGS: u8 = HAS_BACKGROUND | HAS_CODEBOOK | HAS_CLASSES | HAS_VALUE_CODER | IS_PADDED;
+const IS_ALIGNED: u8 = 1 << 4;
+const ALL_FLAGS: u8 = HAS_BACKGROUND | HAS_CODEBOOK | HAS_CLASSES | HAS_VALUE_CODER | IS_ALIGNED;
 
 /// Bytes of the CRC-32 at the end of the tables.
 const CRC_BYTES: usize = 4;
@@ -26,8 +26,8 @@ pub(crate) struct Tables<W> {
     pub(crate) codebook: Option<Codebook<W>>,
     pub(crate) classes: Option<Classes>,
     pub(crate) coder: Option<ValueCoder>,
-    /// The tables end at a multiple of eight bytes.
-    pub(crate) padded: bool,
+    /// Tables and blocks are padded to a multiple of eight bytes.
+    pub(crate) aligned: bool,
 }
 
 /// The decode tables of a payload's prefix codes.
@@ -47,7 +47,7 @@ impl<W: Word> Tables<W> {
             codebook: None,
             classes: None,
             coder: None,
-            padded: false,
+            aligned: false,
         }
     }
 
@@ -62,8 +62,16 @@ impl<W: Word> Tables<W> {
     /// What decoding looks up.
     pub(crate) fn decoders(&self) -> Decoders {
         Decoders {
-            parts: self.classes.as_ref().map(Classes::decode_tables).unwrap_or_default(),
-            values: self.coder.as_ref().map(ValueCoder::decode_tables).unwrap_or_default(),
+            parts: self
+                .classes
+                .as_ref()
+                .map(Classes::decode_tables)
+                .unwrap_or_default(),
+            values: self
+                .coder
+                .as_ref()
+                .map(ValueCoder::decode_tables)
+                .unwrap_or_default(),
         }
     }
 
@@ -73,6 +81,7 @@ impl<W: Word> Tables<W> {
             | flag(self.codebook.is_some(), HAS_CODEBOOK)
             | flag(self.classes.is_some(), HAS_CLASSES)
             | flag(self.coder.is_some(), HAS_VALUE_CODER)
+            | flag(self.aligned, IS_ALIGNED)
     }
 
     /// The bytes of the tables; empty where there is nothing to say.
@@ -82,7 +91,7 @@ impl<W: Word> Tables<W> {
         if flags == 0 {
             return Ok(out);
         }
-        out.push(flags | if self.padded { IS_PADDED } else { 0 });
+        out.push(flags);
         if flags & HAS_BACKGROUND != 0 {
             out.extend_from_slice(&crate::values::to_le_bytes(&[self.background]));
         }
@@ -107,9 +116,8 @@ impl<W: Word> Tables<W> {
             coder.write_codes(&mut bits);
         }
         out.extend(bits.finish());
-        if self.padded {
-            let end = (out.len() + CRC_BYTES).next_multiple_of(ALIGNMENT);
-            out.resize(end - CRC_BYTES, 0);
+        if self.aligned {
+            align(&mut out);
         }
         put_crc(&mut out, 0);
         Ok(out)
@@ -141,30 +149,52 @@ impl<W: Word> Tables<W> {
         }
         let mut head = None;
         if has(HAS_VALUE_CODER) {
-            let coder = ValueCoderHead::read(&mut cursor, tables.codebook.as_ref(), tables.classes.as_mut());
+            let coder = ValueCoderHead::read(
+                &mut cursor,
+                tables.codebook.as_ref(),
+                tables.classes.as_mut(),
+            );
             head = Some(coder.within(|| "value coder".into())?);
         }
         let mut bits = BitReader::new(cursor.rest());
         if let Some(head) = &mut head {
-            head.read_bins(&mut bits, W::WIDTH).within(|| "bins".into())?;
+            head.read_bins(&mut bits, W::WIDTH)
+                .within(|| "bins".into())?;
         }
         if let Some(classes) = &mut tables.classes {
-            classes.read_codes(&mut bits, &n_symbols).within(|| "codes of classes".into())?;
+            classes
+                .read_codes(&mut bits, &n_symbols)
+                .within(|| "codes of classes".into())?;
         }
         if let Some(head) = head {
-            tables.coder = Some(head.read_codes(&mut bits).within(|| "codes of values".into())?);
+            tables.coder = Some(
+                head.read_codes(&mut bits)
+                    .within(|| "codes of values".into())?,
+            );
         }
         cursor.take(bits.finish()?)?;
-        tables.padded = has(IS_PADDED);
-        if tables.padded {
-            let end = (cursor.position() + CRC_BYTES).next_multiple_of(ALIGNMENT);
-            let padding = cursor.take(end - CRC_BYTES - cursor.position())?;
-            if padding.iter().any(|&byte| byte != 0) {
-                return Err(Error::corrupt("the padding of the tables is not zero"));
-            }
+        tables.aligned = has(IS_ALIGNED);
+        if tables.aligned {
+            check_aligned(&mut cursor)?;
         }
         cursor.finish()?;
         Ok(tables)
+    }
+}
+
+/// Pads tables or a block so that with the CRC-32 to come they end at a multiple of eight bytes.
+pub(super) fn align(out: &mut Vec<u8>) {
+    let end = (out.len() + CRC_BYTES).next_multiple_of(ALIGNMENT);
+    out.resize(end - CRC_BYTES, 0);
+}
+
+/// Reads the padding of tables or a block.
+pub(super) fn check_aligned(cursor: &mut Cursor<'_>) -> Result<()> {
+    let end = (cursor.position() + CRC_BYTES).next_multiple_of(ALIGNMENT);
+    let padding = cursor.take(end - CRC_BYTES - cursor.position())?;
+    match padding.iter().all(|&byte| byte == 0) {
+        true => Ok(()),
+        false => Err(Error::corrupt("the padding before the CRC-32 is not zero")),
     }
 }
 
@@ -177,14 +207,14 @@ mod tests {
     fn tables_come_back() {
         for background in [0u16, 0x0380] {
             for codebook in [None, Codebook::of([1, 2, 0xffff])] {
-                for padded in [false, true] {
+                for aligned in [false, true] {
                     let tables = Tables {
                         codebook: codebook.clone(),
-                        padded: padded && (background != 0 || codebook.is_some()),
+                        aligned,
                         ..Tables::of_background(background)
                     };
                     let bytes = tables.to_bytes().unwrap();
-                    assert!(!tables.padded || bytes.len().is_multiple_of(8));
+                    assert!(!tables.aligned || bytes.len().is_multiple_of(8));
                     assert_eq!(Tables::from_bytes(&bytes, 1).unwrap(), tables);
                 }
             }

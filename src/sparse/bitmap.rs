@@ -25,7 +25,10 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, n: u32) -> Result<(Cow<'a, [u8]>
 pub(super) fn members(bytes: &[u8]) -> Vec<u32> {
     let mut members = Vec::new();
     for (start, word) in (0u32..).step_by(64).zip(bytes.chunks(8)) {
-        let mut word = word.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+        let mut word = word
+            .iter()
+            .rev()
+            .fold(0u64, |word, &byte| word << 8 | u64::from(byte));
         while word != 0 {
             members.push(start + word.trailing_zeros());
             word &= word - 1;

@@ -12,9 +12,9 @@ pub(crate) use target::Target;
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::kernels::huffman::DecodeTable;
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
+use crate::kernels::huffman::DecodeTable;
 use crate::kernels::{Isa, expand};
 use crate::stream::huffman::{Bundle, Run};
 use crate::stream::{self, Coding};
@@ -139,7 +139,11 @@ impl Ascending {
     /// Calls `f` with each position and the number of its value.
     pub(crate) fn for_each(&self, mut f: impl FnMut(u32, usize)) {
         match &self.values {
-            None => self.positions.iter().enumerate().for_each(|(i, &position)| f(position, i)),
+            None => self
+                .positions
+                .iter()
+                .enumerate()
+                .for_each(|(i, &position)| f(position, i)),
             Some(values) => {
                 let positions = self.positions.iter().zip(values);
                 positions.for_each(|(&position, &value)| f(position, value as usize));
@@ -200,11 +204,18 @@ impl Positions<'_, '_> {
     /// then whatever.
     ///
     /// `Corrupt` if a position leads out of the block or of its row.
-    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+    pub(crate) fn fill<W: Word>(
+        &self,
+        background: W,
+        values: &[W],
+        target: &mut Target<'_, W>,
+    ) -> Result<()> {
         let all = 0..target.len();
         match self {
             Self::None => target.pieces(all, |_, out| fill(out, background)),
-            Self::All => target.pieces(all, |at, out| out.copy_from_slice(&values[at..][..out.len()])),
+            Self::All => target.pieces(all, |at, out| {
+                out.copy_from_slice(&values[at..][..out.len()])
+            }),
             Self::Bitmap(bytes, _) => {
                 let row = BitmapRows {
                     bitmaps: bytes,
@@ -264,7 +275,11 @@ pub(crate) fn write(
 pub(crate) fn write_packed(out: &mut Vec<u8>, members: &[u32], n: u32) -> Result<()> {
     let count = members.len() as u32;
     if count == 0 || count == n {
-        let plan = if count == 0 { PositionPlan::None } else { PositionPlan::All };
+        let plan = if count == 0 {
+            PositionPlan::None
+        } else {
+            PositionPlan::All
+        };
         return write(out, plan, members, n, None);
     }
     let gaps = relative_index::packed(members, n);
@@ -320,7 +335,8 @@ pub(crate) fn read_entries<'a, 't>(
     let (kind, codings, positions) = match cursor.rest().first() {
         Some(4) => {
             cursor.u8()?;
-            let classes = classes.ok_or_else(|| Error::corrupt("entries by classes in a payload without them"))?;
+            let classes = classes
+                .ok_or_else(|| Error::corrupt("entries by classes in a payload without them"))?;
             let (set, bundle) = ClassedSet::read(cursor, isa, classes, n, rows)?;
             return Ok(PositionSet {
                 kind: PositionKind::Classes,
@@ -332,7 +348,11 @@ pub(crate) fn read_entries<'a, 't>(
         Some(5) => {
             cursor.u8()?;
             let set = RowSet::read(cursor, isa, n, rows)?;
-            (PositionKind::Rows, vec![Coding::Packed], Positions::Rows(set))
+            (
+                PositionKind::Rows,
+                vec![Coding::Packed],
+                Positions::Rows(set),
+            )
         }
         _ => return read(cursor, n, Some(rows)),
     };
@@ -345,19 +365,30 @@ pub(crate) fn read_entries<'a, 't>(
 }
 
 /// Reads the alternates of a block, which has `n` elements that are not entries.
-pub(crate) fn read_alternates<'a>(cursor: &mut Cursor<'a>, n: u32) -> Result<PositionSet<'a, 'static>> {
+pub(crate) fn read_alternates<'a>(
+    cursor: &mut Cursor<'a>,
+    n: u32,
+) -> Result<PositionSet<'a, 'static>> {
     read(cursor, n, None)
 }
 
 /// Reads a position set over `n` positions, of a kind that any set can have.
-fn read<'a>(cursor: &mut Cursor<'a>, n: u32, rows: Option<Rows>) -> Result<PositionSet<'a, 'static>> {
+fn read<'a>(
+    cursor: &mut Cursor<'a>,
+    n: u32,
+    rows: Option<Rows>,
+) -> Result<PositionSet<'a, 'static>> {
     let (kind, codings, positions) = match cursor.u8()? {
         0 => (PositionKind::None, vec![], Positions::None),
         1 => (PositionKind::All, vec![], Positions::All),
         2 => {
             let (bytes, coding) = bitmap::read(cursor, n)?;
             let count = expand::count_ones(Isa::active(), &bytes);
-            (PositionKind::Bitmap, vec![coding], Positions::Bitmap(bytes, count as u32))
+            (
+                PositionKind::Bitmap,
+                vec![coding],
+                Positions::Bitmap(bytes, count as u32),
+            )
         }
         3 => {
             let (members, codings) = relative_index::read(cursor, n, rows)?;
@@ -409,16 +440,29 @@ mod tests {
     fn round_trip(plan: PositionPlan, members: &[u32], n: u32, rows: Option<Rows>) {
         let mut out = Vec::new();
         write(&mut out, plan, members, n, rows).unwrap();
-        let any_rows = Rows { columns: n.into(), first_element: 0 };
+        let any_rows = Rows {
+            columns: n.into(),
+            first_element: 0,
+        };
         let read = |bytes: &[u8]| {
             let mut cursor = Cursor::new(bytes);
-            let set = read_entries(&mut cursor, Isa::active(), n, rows.unwrap_or(any_rows), None)?;
+            let set = read_entries(
+                &mut cursor,
+                Isa::active(),
+                n,
+                rows.unwrap_or(any_rows),
+                None,
+            )?;
             cursor.finish()?;
             let positions = set.positions.ascending(n)?.positions;
             assert_eq!(positions.len() as u32, set.positions.count(n));
             let values: Vec<u16> = (1..=positions.len() as u16).map(u16::to_le).collect();
             let mut filled = vec![0xee; 2 * n as usize];
-            set.positions.fill(0, &values, &mut Target::new(Isa::active(), &mut filled, Store::Cached))?;
+            set.positions.fill(
+                0,
+                &values,
+                &mut Target::new(Isa::active(), &mut filled, Store::Cached),
+            )?;
             let mut expected = vec![0; 2 * n as usize];
             for (&position, value) in positions.iter().zip(&values) {
                 expected[2 * position as usize..][..2].copy_from_slice(&value.to_ne_bytes());
@@ -509,7 +553,19 @@ mod tests {
             PositionKind::Rows,
         ];
         assert_eq!(ids.map(|k| k as u8), [0, 1, 2, 3, 4, 5]);
-        let kind = |id| read_alternates(&mut Cursor::new(&[id]), 1).map(drop).unwrap_err().kind();
-        assert_eq!([4, 5, 6].map(kind), [ErrorKind::Corrupt, ErrorKind::Corrupt, ErrorKind::Unsupported]);
+        let kind = |id| {
+            read_alternates(&mut Cursor::new(&[id]), 1)
+                .map(drop)
+                .unwrap_err()
+                .kind()
+        };
+        assert_eq!(
+            [4, 5, 6].map(kind),
+            [
+                ErrorKind::Corrupt,
+                ErrorKind::Corrupt,
+                ErrorKind::Unsupported
+            ]
+        );
     }
 }

@@ -83,7 +83,9 @@ pub(super) fn packed(members: &[u32], n: u32) -> Vec<u8> {
     let bits = |gap_bits: u32| {
         (members.len() as u64 + stats.escapes[gap_bits as usize]) * u64::from(gap_bits)
     };
-    let gap_bits = (1..stats.escapes.len() as u32).min_by_key(|&b| bits(b)).unwrap_or(8);
+    let gap_bits = (1..stats.escapes.len() as u32)
+        .min_by_key(|&b| bits(b))
+        .unwrap_or(8);
     let form = Form {
         gap_bits,
         filler: false,

@@ -4,9 +4,9 @@ use super::{Rows, Target, row_parts};
 use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::kernels::scatter::{Chain, count_nonzero, scatter};
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
+use crate::kernels::scatter::{Chain, count_nonzero, scatter};
 use crate::kernels::{Isa, Store, expand, unpack};
 use crate::stream::bits;
 use crate::word::Word;
@@ -71,7 +71,12 @@ pub(crate) fn cost(members: &[u32], n: u32, rows: Rows, form: RowForm) -> Option
     }
     if form.step_bits == 0 {
         let starts = std::iter::once(&0).chain(&ends);
-        return Some(head + starts.zip(&ends).map(|(s, e)| u64::from((e - s).div_ceil(8))).sum::<u64>());
+        return Some(
+            head + starts
+                .zip(&ends)
+                .map(|(s, e)| u64::from((e - s).div_ceil(8)))
+                .sum::<u64>(),
+        );
     }
     let mut n_steps = 0;
     for_each_group(members, &ends, form.group, |start, members| {
@@ -81,7 +86,11 @@ pub(crate) fn cost(members: &[u32], n: u32, rows: Rows, form: RowForm) -> Option
             after = member + 1;
         }
     });
-    let second = if n_steps == members.len() as u64 { 0 } else { 2 * groups };
+    let second = if n_steps == members.len() as u64 {
+        0
+    } else {
+        2 * groups
+    };
     let packed = (n_steps * u64::from(form.step_bits)).div_ceil(8);
     (n_steps <= MAX_STEPS as u64).then_some(head + second + packed)
 }
@@ -114,7 +123,11 @@ pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form
     out.extend_from_slice(&form.group.to_le_bytes());
     out.extend_from_slice(&(n_entries as u32).to_le_bytes());
     out.extend_from_slice(&(steps.len() as u32).to_le_bytes());
-    let mut put = |pointers: &[u16]| pointers.iter().for_each(|p| out.extend_from_slice(&p.to_le_bytes()));
+    let mut put = |pointers: &[u16]| {
+        pointers
+            .iter()
+            .for_each(|p| out.extend_from_slice(&p.to_le_bytes()))
+    };
     put(&entry_pointers);
     if form.step_bits == 0 {
         let mut start = 0;
@@ -145,7 +158,11 @@ impl<'a> RowSet<'a> {
         }
         let group = cursor.u16()?;
         let (n_entries, n_steps) = (cursor.u32()? as usize, cursor.u32()? as usize);
-        if group == 0 || n_entries > MAX_STEPS || n_steps > MAX_STEPS || (step_bits == 0 && n_steps > 0) {
+        if group == 0
+            || n_entries > MAX_STEPS
+            || n_steps > MAX_STEPS
+            || (step_bits == 0 && n_steps > 0)
+        {
             return Err(Error::corrupt(format!(
                 "{n_entries} entries in {n_steps} steps of {step_bits} bits, groups of {group} rows"
             )));
@@ -202,7 +219,9 @@ impl<'a> RowSet<'a> {
             let bitmap = &self.bitmaps[start..start + length.div_ceil(8)];
             let last = bitmap.last().copied().unwrap_or(0);
             if !length.is_multiple_of(8) && last >> (length % 8) != 0 {
-                return Err(Error::corrupt(format!("bits at and above position {length} of row {row} are not zero")));
+                return Err(Error::corrupt(format!(
+                    "bits at and above position {length} of row {row} are not zero"
+                )));
             }
             n_entries += expand::count_ones(isa, bitmap);
         }
@@ -215,7 +234,9 @@ impl<'a> RowSet<'a> {
             self.check_pointer(group, n_entries)?;
             let steps = self.steps_of(group);
             if steps.last() == Some(&0) {
-                return Err(Error::corrupt(format!("the last step of group {group} is an escape")));
+                return Err(Error::corrupt(format!(
+                    "the last step of group {group} is an escape"
+                )));
             }
             n_entries += count_nonzero(steps);
         }
@@ -234,12 +255,19 @@ impl<'a> RowSet<'a> {
     fn check_total(&self, n_entries: usize) -> Result<()> {
         match self.n_entries == n_entries {
             true => Ok(()),
-            false => Err(Error::corrupt(format!("{n_entries} entries, expected {}", self.n_entries))),
+            false => Err(Error::corrupt(format!(
+                "{n_entries} entries, expected {}",
+                self.n_entries
+            ))),
         }
     }
 
     fn steps_of(&self, group: usize) -> &[u8] {
-        let end = self.step_pointers.get(group + 1).copied().unwrap_or(self.steps.len());
+        let end = self
+            .step_pointers
+            .get(group + 1)
+            .copied()
+            .unwrap_or(self.steps.len());
         &self.steps[self.step_pointers[group]..end]
     }
 
@@ -251,13 +279,20 @@ impl<'a> RowSet<'a> {
     /// The elements of a group of rows.
     fn group_elements(&self, group: usize) -> std::ops::Range<usize> {
         let rows = usize::from(self.form.group);
-        let start = (group * rows).checked_sub(1).map_or(0, |before| self.row_ends[before]);
+        let start = (group * rows)
+            .checked_sub(1)
+            .map_or(0, |before| self.row_ends[before]);
         let last = ((group + 1) * rows).min(self.row_ends.len()) - 1;
         start..self.row_ends[last]
     }
 
     /// Writes all elements: `values` are those of the entries, then whatever.
-    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+    pub(crate) fn fill<W: Word>(
+        &self,
+        background: W,
+        values: &[W],
+        target: &mut Target<'_, W>,
+    ) -> Result<()> {
         let mut values = values;
         if self.form.step_bits == 0 {
             let length = self.row_ends[0];
@@ -292,7 +327,9 @@ impl<'a> RowSet<'a> {
                 scatter(&mut chain, &mut values, out);
             });
             if !chain.is_done() {
-                return Err(Error::corrupt(format!("the steps of group {group} lead out of its rows")));
+                return Err(Error::corrupt(format!(
+                    "the steps of group {group} lead out of its rows"
+                )));
             }
         }
         Ok(())
@@ -318,7 +355,9 @@ impl<'a> RowSet<'a> {
                 true
             });
             if !chain.is_done() {
-                return Err(Error::corrupt(format!("the steps of group {group} lead out of its rows")));
+                return Err(Error::corrupt(format!(
+                    "the steps of group {group} lead out of its rows"
+                )));
             }
         }
         Ok(positions)
@@ -334,8 +373,11 @@ fn read_pointers(cursor: &mut Cursor<'_>, n: usize, end: usize) -> Result<Vec<us
         .iter()
         .map(|pointer| usize::from(u16::from_le_bytes(*pointer)))
         .collect();
-    if pointers[0] != 0 || !pointers.is_sorted() || pointers.last().is_some_and(|&last| last > end) {
-        return Err(Error::corrupt(format!("the pointers of {n} groups do not ascend from 0 to {end}")));
+    if pointers[0] != 0 || !pointers.is_sorted() || pointers.last().is_some_and(|&last| last > end)
+    {
+        return Err(Error::corrupt(format!(
+            "the pointers of {n} groups do not ascend from 0 to {end}"
+        )));
     }
     Ok(pointers)
 }

@@ -70,7 +70,8 @@ impl<'a, W: Word> Target<'a, W> {
             self.pieces(start..start + rows.length, |at, out| {
                 // Pieces but the last are whole bytes of the bitmap.
                 let bitmap = &bitmap[(at - start) / 8..];
-                *values = &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
+                *values =
+                    &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
             });
         }
     }
@@ -127,7 +128,8 @@ mod tests {
             for shift in 0..4 {
                 let n = 10_000;
                 let mut bytes = vec![0xee; 4 * n + 8];
-                let mut target = Target::<u32>::new(Isa::active(), &mut bytes[shift..shift + 4 * n], store);
+                let mut target =
+                    Target::<u32>::new(Isa::active(), &mut bytes[shift..shift + 4 * n], store);
                 assert_eq!(target.len(), n);
                 target.pieces(3..n, |at, out| {
                     for (i, element) in out.iter_mut().enumerate() {
@@ -136,7 +138,8 @@ mod tests {
                 });
                 target.piece(0..3, |out| out.fill(7u32.to_le()));
                 drop(target);
-                let element = |i: usize| u32::from_le_bytes(bytes[shift + 4 * i..][..4].try_into().unwrap());
+                let element =
+                    |i: usize| u32::from_le_bytes(bytes[shift + 4 * i..][..4].try_into().unwrap());
                 assert!((0..3).all(|i| element(i) == 7));
                 assert!((3..n).all(|i| element(i) == i as u32));
                 assert_eq!(bytes[4 * n + shift], 0xee);

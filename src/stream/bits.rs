@@ -110,7 +110,10 @@ impl<'a> BitReader<'a> {
 
     /// Steps over `n` bits; `None` if there are fewer.
     pub(crate) fn skip(&mut self, n: usize) -> Option<()> {
-        self.at = self.at.checked_add(n).filter(|&at| at <= 8 * self.bytes.len())?;
+        self.at = self
+            .at
+            .checked_add(n)
+            .filter(|&at| at <= 8 * self.bytes.len())?;
         Some(())
     }
 
@@ -120,7 +123,10 @@ impl<'a> BitReader<'a> {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
         let word = match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => rest
+                .iter()
+                .rev()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
         word >> (self.at % 8)
     }

@@ -33,7 +33,13 @@ impl Coding {
 
 /// Appends `symbols` of 8 bits in the coding that makes them smallest.
 pub(crate) fn write_bytes(out: &mut Vec<u8>, symbols: &[u8]) -> Result<()> {
-    write(out, symbols, || Cow::Borrowed(symbols), symbols.len(), symbols)
+    write(
+        out,
+        symbols,
+        || Cow::Borrowed(symbols),
+        symbols.len(),
+        symbols,
+    )
 }
 
 /// Appends `symbols` of 8 bits as they are.
@@ -58,7 +64,13 @@ pub(crate) fn write_symbols(out: &mut Vec<u8>, symbols: &[u32], bits: u32) -> Re
     let packed_bytes = bits::packed_bytes(symbols.len(), bits)?;
     // Huffman coding is for symbols that are bytes.
     let bytes = if bits <= 8 { &planes[..] } else { &[] };
-    write(out, bytes, || bits::pack(symbols, bits).into(), packed_bytes, &planes)
+    write(
+        out,
+        bytes,
+        || bits::pack(symbols, bits).into(),
+        packed_bytes,
+        &planes,
+    )
 }
 
 fn write<'a>(
@@ -74,7 +86,10 @@ fn write<'a>(
     let coded = huffman::stream::write(bytes).filter(|coded| coded.len() < packed_bytes);
     let smallest = coded.as_ref().map_or(packed_bytes, Vec::len);
     // A zstd frame carries at least a length byte in front of it that the others do without.
-    match (zstd::compress_below(planes, smallest.saturating_sub(2))?, coded) {
+    match (
+        zstd::compress_below(planes, smallest.saturating_sub(2))?,
+        coded,
+    ) {
         (Some(frame), _) => {
             out.push(Coding::Zstd as u8);
             put_varint(out, frame.len() as u64);
@@ -103,7 +118,10 @@ pub(crate) fn read_bytes<'a>(
     match read_body(cursor, count)? {
         Body::Packed(body) => Ok((Cow::Borrowed(body), Coding::Packed)),
         Body::Zstd(frame) => Ok((Cow::Owned(zstd::decode(frame, count)?), Coding::Zstd)),
-        Body::Huffman => Ok((huffman::stream::read(cursor, count)?.into(), Coding::Huffman)),
+        Body::Huffman => Ok((
+            huffman::stream::read(cursor, count)?.into(),
+            Coding::Huffman,
+        )),
     }
 }
 
@@ -126,7 +144,9 @@ pub(crate) fn read_symbols(
             let symbols = huffman::stream::read(cursor, count)?;
             Ok((bits::from_planes(&symbols, count, bits)?, Coding::Huffman))
         }
-        Body::Huffman => Err(Error::corrupt(format!("Huffman coding of symbols of {bits} bits"))),
+        Body::Huffman => Err(Error::corrupt(format!(
+            "Huffman coding of symbols of {bits} bits"
+        ))),
     }
 }
 
@@ -137,7 +157,10 @@ pub(crate) fn read_small_symbols(
     bits: u32,
 ) -> Result<(Vec<u8>, Coding)> {
     let (symbols, coding) = read_symbols(cursor, count, bits)?;
-    Ok((symbols.into_iter().map(|symbol| symbol as u8).collect(), coding))
+    Ok((
+        symbols.into_iter().map(|symbol| symbol as u8).collect(),
+        coding,
+    ))
 }
 
 enum Body<'a> {
@@ -205,7 +228,10 @@ mod tests {
         let noise: Vec<u8> = (0..200u32).map(|i| (i * i * 89 >> 3) as u8).collect();
         assert_eq!(coding(&noise.repeat(20)).0, Coding::Zstd as u8);
         assert_eq!(coding(&noise).0, Coding::Packed as u8);
-        let skewed: Vec<u8> = noise.iter().map(|byte| byte.leading_zeros() as u8).collect();
+        let skewed: Vec<u8> = noise
+            .iter()
+            .map(|byte| byte.leading_zeros() as u8)
+            .collect();
         assert_eq!(coding(&skewed).0, Coding::Huffman as u8);
         assert_eq!(coding(&[7; 10_000]), (Coding::Huffman as u8, 7));
         round_trip(&[70_000; 5_000], 17);

@@ -50,7 +50,10 @@ impl Bins {
     /// Bins that do not overlap, ascending, 1 to 256 of them, of at most [`MAX_LOW_BITS`].
     pub(crate) fn new(bins: Vec<Bin>) -> Self {
         debug_assert!((1..=MAX_SYMBOLS).contains(&bins.len()));
-        debug_assert!(bins.windows(2).all(|w| w[0].base + ((1 << w[0].low_bits) - 1) < w[1].base));
+        debug_assert!(
+            bins.windows(2)
+                .all(|w| w[0].base + ((1 << w[0].low_bits) - 1) < w[1].base)
+        );
         Self(bins)
     }
 

@@ -80,9 +80,9 @@ impl<W: Word> Codebook<W> {
     /// The codes of `entries`; each of them is in the codebook.
     pub(super) fn codes(&self, entries: &[W]) -> Result<Vec<u32>> {
         let code = |&entry: &W| {
-            self.code(entry).map(u32::from).ok_or_else(|| {
-                Error::invalid(format!("pattern {entry:?} is not in the codebook"))
-            })
+            self.code(entry)
+                .map(u32::from)
+                .ok_or_else(|| Error::invalid(format!("pattern {entry:?} is not in the codebook")))
         };
         entries.iter().map(code).collect()
     }
@@ -93,11 +93,18 @@ impl<W: Word> Codebook<W> {
     }
 
     /// Reads `count` codes and looks them up: elements as they are in memory.
-    pub(super) fn read(&self, cursor: &mut Cursor<'_>, count: usize) -> Result<(Buffer<W>, Coding)> {
+    pub(super) fn read(
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+    ) -> Result<(Buffer<W>, Coding)> {
         let (codes, coding) = stream::read_small_symbols(cursor, count, self.code_bits())?;
         let mut elements = Buffer::new(count);
         lookup::codes(&codes, &self.0, &mut elements).ok_or_else(|| {
-            Error::corrupt(format!("a code past the end of a codebook of {} patterns", self.0.len()))
+            Error::corrupt(format!(
+                "a code past the end of a codebook of {} patterns",
+                self.0.len()
+            ))
         })?;
         super::put_in_memory_order(&mut elements);
         Ok((elements, coding))

@@ -24,7 +24,9 @@ pub(crate) enum ValueMap {
     },
     Bins(Bins),
     /// Indices of the codebook, which has so many patterns.
-    Codes { n_symbols: usize },
+    Codes {
+        n_symbols: usize,
+    },
 }
 
 impl ValueMap {
@@ -80,7 +82,8 @@ impl<'m, W: Word> SymbolFinder<'m, W> {
 fn window_cell<W: Word>(window: Window, pattern: W) -> (u64, u64) {
     let rotated = pattern.rotate_left(window.rotation).to_bits();
     let high_bits = 8 * W::WIDTH as u32 - window.low_bits;
-    let high = (rotated >> window.low_bits).wrapping_sub(window.base) & (u64::MAX >> (64 - high_bits));
+    let high =
+        (rotated >> window.low_bits).wrapping_sub(window.base) & (u64::MAX >> (64 - high_bits));
     (high, rotated & ((1 << window.low_bits) - 1))
 }
 
@@ -150,14 +153,19 @@ impl ValueCoderHead {
         classes: Option<&mut Classes>,
     ) -> Result<Self> {
         if W::WIDTH > 8 {
-            return Err(Error::corrupt(format!("a value coder for elements of {} bytes", W::WIDTH)));
+            return Err(Error::corrupt(format!(
+                "a value coder for elements of {} bytes",
+                W::WIDTH
+            )));
         }
         let head = cursor.u8()?;
         let n_tables = usize::from(head >> 4) + 1;
         match classes {
             Some(classes) if n_tables > 1 => classes.read_value_tables(cursor, n_tables)?,
             None if n_tables > 1 => {
-                return Err(Error::corrupt(format!("{n_tables} value tables without row classes")));
+                return Err(Error::corrupt(format!(
+                    "{n_tables} value tables without row classes"
+                )));
             }
             _ => {}
         }
@@ -176,7 +184,11 @@ impl ValueCoderHead {
                     )));
                 }
                 Some(ValueMap::Window {
-                    window: Window { rotation, low_bits, base },
+                    window: Window {
+                        rotation,
+                        low_bits,
+                        base,
+                    },
                     n_symbols: usize::from(cursor.u8()?) + 1,
                 })
             }
@@ -201,7 +213,9 @@ impl ValueCoderHead {
 
     /// Reads the codes, after the bins.
     pub(crate) fn read_codes(self, bits: &mut BitReader<'_>) -> Result<ValueCoder> {
-        let map = self.map.ok_or_else(|| Error::corrupt("a value coder without bins"))?;
+        let map = self
+            .map
+            .ok_or_else(|| Error::corrupt("a value coder without bins"))?;
         let n = map.n_symbols();
         let codes = (0..self.n_tables)
             .map(|_| PrefixCode::read(bits, n, SymbolOrder::Number))
@@ -288,7 +302,9 @@ impl CodedValues<'_> {
 /// The symbol with the shortest code word.
 fn cheapest(code: &PrefixCode) -> u8 {
     let by_length = (0u8..=255).zip(code.lengths());
-    by_length.min_by_key(|(_, length)| **length).map_or(0, |(symbol, _)| symbol)
+    by_length
+        .min_by_key(|(_, length)| **length)
+        .map_or(0, |(symbol, _)| symbol)
 }
 
 /// Reads the values of runs (see [`code`]), whose symbols come next in `bundle` if there is one, as they
@@ -316,7 +332,10 @@ pub(crate) fn read<W: Word>(
         rest = after;
     }
     if !rest.is_empty() {
-        return Err(Error::corrupt(format!("{} entries without a value table", rest.len())));
+        return Err(Error::corrupt(format!(
+            "{} entries without a value table",
+            rest.len()
+        )));
     }
     bundle.check_end().within(|| "symbols".into())?;
     let mut values = Buffer::new(n + SLACK_BYTES / W::WIDTH);
@@ -339,7 +358,9 @@ pub(crate) fn read<W: Word>(
             let low = cursor.take(n_bytes)?;
             let bits = lookup::bins(isa, bins.as_slice(), &symbols, raw, out);
             if bits.div_ceil(8) != n_bytes {
-                return Err(Error::corrupt(format!("{n_bytes} bytes of low bits, expected {bits} bits")));
+                return Err(Error::corrupt(format!(
+                    "{n_bytes} bytes of low bits, expected {bits} bits"
+                )));
             }
             if !bits.is_multiple_of(8) && low[n_bytes - 1] >> (bits % 8) != 0 {
                 return Err(Error::corrupt("bits after the last low bits are not zero"));
@@ -359,15 +380,18 @@ pub(crate) fn read<W: Word>(
 fn patch<W: Word>(cursor: &mut Cursor<'_>, values: &mut [W]) -> Result<()> {
     let n = to_usize(cursor.varint()?)?;
     if n > values.len() {
-        return Err(Error::corrupt(format!("{n} patches of {} values", values.len())));
+        return Err(Error::corrupt(format!(
+            "{n} patches of {} values",
+            values.len()
+        )));
     }
     let mut next = 0;
     for _ in 0..n {
         let at = to_usize(cursor.varint()?)?.saturating_add(next);
         let pattern = W::from_le(cursor.take(W::WIDTH)?);
-        *values
-            .get_mut(at)
-            .ok_or_else(|| Error::corrupt(format!("a patch of value {at}, after the last one")))? = pattern;
+        *values.get_mut(at).ok_or_else(|| {
+            Error::corrupt(format!("a patch of value {at}, after the last one"))
+        })? = pattern;
         next = at + 1;
     }
     Ok(())

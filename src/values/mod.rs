@@ -107,9 +107,6 @@ fn padding(at: usize) -> usize {
 /// What aligned values begin at a multiple of.
 pub(crate) const ALIGNMENT: usize = 8;
 
-/// Bytes of the CRC-32 after a block.
-const CRC_BYTES: usize = 4;
-
 /// Appends coded values to `out`; their symbols too, but if they are in the bundle of the entries.
 pub(crate) fn write_coded(out: &mut Vec<u8>, coded: &CodedValues<'_>, in_bundle: bool) {
     out.push(ValueKind::Coded as u8);
@@ -148,7 +145,6 @@ pub(crate) fn write<W: Word>(
             out.push(ValueKind::Aligned as u8);
             out.resize(out.len() + padding(out.len()), 0);
             out.extend(to_le_bytes(entries));
-            out.resize(out.len() + padding(out.len() + CRC_BYTES), 0);
             Ok(())
         }
         (ValuePlan::Raw | ValuePlan::Codebook | ValuePlan::PackedCodes, _) => {
@@ -191,16 +187,36 @@ pub(crate) fn read<'a, W: Word>(
                 .codebook
                 .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?;
             let (elements, coding) = codebook.read(cursor, count)?;
-            (ValueKind::Codebook, vec![coding], InMemory::Decoded(elements))
+            (
+                ValueKind::Codebook,
+                vec![coding],
+                InMemory::Decoded(elements),
+            )
         }
         3 => {
             let coder = tables
                 .coder
                 .ok_or_else(|| Error::corrupt("coded values in a payload without a value coder"))?;
-            let elements = coder::read(cursor, isa, coder, decode_tables, tables.codebook, runs, bundle)?;
-            (ValueKind::Coded, vec![Coding::Huffman], InMemory::Decoded(elements))
+            let elements = coder::read(
+                cursor,
+                isa,
+                coder,
+                decode_tables,
+                tables.codebook,
+                runs,
+                bundle,
+            )?;
+            (
+                ValueKind::Coded,
+                vec![Coding::Huffman],
+                InMemory::Decoded(elements),
+            )
         }
-        4 => (ValueKind::Aligned, vec![Coding::Packed], read_aligned(cursor, count)?),
+        4 => (
+            ValueKind::Aligned,
+            vec![Coding::Packed],
+            read_aligned(cursor, count)?,
+        ),
         id => return Err(Error::unsupported(format!("value kind {id}"))),
     };
     Ok(Values {
@@ -211,14 +227,13 @@ pub(crate) fn read<'a, W: Word>(
 }
 
 fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<InMemory<'a, W>> {
-    let zeros = |bytes: &[u8]| match bytes.iter().all(|&byte| byte == 0) {
-        true => Ok(()),
-        false => Err(Error::corrupt("the padding of aligned values is not zero")),
-    };
-    zeros(cursor.take(padding(cursor.position()))?)?;
-    let elements = cursor.take(count * W::WIDTH)?;
-    zeros(cursor.take(padding(cursor.position() + CRC_BYTES))?)?;
-    Ok(in_memory(elements))
+    let padding = cursor.take(padding(cursor.position()))?;
+    if padding.iter().any(|&byte| byte != 0) {
+        return Err(Error::corrupt(
+            "the padding before aligned values is not zero",
+        ));
+    }
+    Ok(in_memory(cursor.take(count * W::WIDTH)?))
 }
 
 /// Bytes as the elements that they are; without a copy where they are aligned.
@@ -239,7 +254,9 @@ fn copied<W: Word>(bytes: &[u8]) -> Buffer<W> {
 /// Patterns as they are in memory: little-endian.
 fn put_in_memory_order<W: Word>(elements: &mut [W]) {
     if cfg!(target_endian = "big") {
-        elements.iter_mut().for_each(|element| *element = element.to_le());
+        elements
+            .iter_mut()
+            .for_each(|element| *element = element.to_le());
     }
 }
 
@@ -272,7 +289,10 @@ mod tests {
                 write_coded(&mut out, &coded, false);
             }
         }
-        let decode_tables = tables.coder.map(ValueCoder::decode_tables).unwrap_or_default();
+        let decode_tables = tables
+            .coder
+            .map(ValueCoder::decode_tables)
+            .unwrap_or_default();
         for isa in Isa::available() {
             let mut cursor = Cursor::new(&out);
             let values = read(&mut cursor, isa, &runs, tables, &decode_tables, None).unwrap();
@@ -287,7 +307,10 @@ mod tests {
     }
 
     fn all_plans<W: Word>(entries: &[W]) {
-        let none = ValueTables { codebook: None, coder: None };
+        let none = ValueTables {
+            codebook: None,
+            coder: None,
+        };
         round_trip(Some(ValuePlan::Raw), entries, &none);
         round_trip(Some(ValuePlan::Packed), entries, &none);
         round_trip(Some(ValuePlan::Aligned), entries, &none);
@@ -296,14 +319,20 @@ mod tests {
         }
         let codebook = Codebook::of(entries.iter().copied());
         if let Some(codebook) = &codebook {
-            let tables = ValueTables { codebook: Some(codebook), coder: None };
+            let tables = ValueTables {
+                codebook: Some(codebook),
+                coder: None,
+            };
             round_trip(Some(ValuePlan::Codebook), entries, &tables);
             round_trip(Some(ValuePlan::PackedCodes), entries, &tables);
         }
         if W::WIDTH <= 8 {
             for map in maps(entries, codebook.as_ref()) {
                 let coder = coder_of(map, entries, codebook.as_ref());
-                let tables = ValueTables { codebook: codebook.as_ref(), coder: Some(&coder) };
+                let tables = ValueTables {
+                    codebook: codebook.as_ref(),
+                    coder: Some(&coder),
+                };
                 round_trip(None, entries, &tables);
             }
         }
@@ -320,16 +349,31 @@ mod tests {
             },
             n_symbols: 200,
         };
-        let halves = (0..4).map(|i| Bin { base: i << (bits - 2), low_bits: bits - 2 }).collect::<Vec<_>>();
-        let mut maps = vec![window(0, 0), window(1, bits - 8), window(3, (bits / 3).min(bits - 8))];
+        let halves = (0..4)
+            .map(|i| Bin {
+                base: i << (bits - 2),
+                low_bits: bits - 2,
+            })
+            .collect::<Vec<_>>();
+        let mut maps = vec![
+            window(0, 0),
+            window(1, bits - 8),
+            window(3, (bits / 3).min(bits - 8)),
+        ];
         if bits < 64 {
             maps.push(ValueMap::Bins(Bins::new(halves)));
         }
-        maps.extend(codebook.map(|book| ValueMap::Codes { n_symbols: book.len() }));
+        maps.extend(codebook.map(|book| ValueMap::Codes {
+            n_symbols: book.len(),
+        }));
         maps
     }
 
-    fn coder_of<W: Word>(map: ValueMap, entries: &[W], codebook: Option<&Codebook<W>>) -> ValueCoder {
+    fn coder_of<W: Word>(
+        map: ValueMap,
+        entries: &[W],
+        codebook: Option<&Codebook<W>>,
+    ) -> ValueCoder {
         // All symbols have code words: the two runs share them, and patches take any.
         let mut histogram = vec![1; map.n_symbols()];
         for entry in entries {
@@ -338,7 +382,10 @@ mod tests {
             }
         }
         let code = PrefixCode::of_histogram(&histogram).unwrap();
-        ValueCoder { map, codes: vec![code.clone(), code] }
+        ValueCoder {
+            map,
+            codes: vec![code.clone(), code],
+        }
     }
 
     proptest! {
@@ -380,13 +427,28 @@ mod tests {
             [0, 1, 2, 3, 4]
         );
         let kind = |bytes: &[u8]| {
-            let tables = ValueTables::<u32> { codebook: None, coder: None };
-            let values = read(&mut Cursor::new(bytes), Isa::Plain, &[1], &tables, &[], None);
+            let tables = ValueTables::<u32> {
+                codebook: None,
+                coder: None,
+            };
+            let values = read(
+                &mut Cursor::new(bytes),
+                Isa::Plain,
+                &[1],
+                &tables,
+                &[],
+                None,
+            );
             values.map(drop).unwrap_err().kind()
         };
         assert_eq!(kind(&[5]), ErrorKind::Unsupported);
         // Codes without a codebook, a coder that is missing, a rotation by all bits, padding.
-        for bytes in [&[2, 0, 0][..], &[3, 1, 0], &[1, 32, 0], &[4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]] {
+        for bytes in [
+            &[2, 0, 0][..],
+            &[3, 1, 0],
+            &[1, 32, 0],
+            &[4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0],
+        ] {
             assert_eq!(kind(bytes), ErrorKind::Corrupt);
         }
     }

@@ -14,6 +14,7 @@ use crate::cursor::{compare_crc, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::limits::Limits;
 use crate::payload::PayloadMeta;
+use crate::profile::Profile;
 use crate::stream::zstd;
 use crate::tensor::DType;
 use columns::check_columns;
@@ -38,6 +39,8 @@ pub(crate) struct Index {
     pub(crate) empty_folders: Vec<String>,
     /// Whether restoring makes a folder, and not just a file.
     pub(crate) is_folder: bool,
+    /// What the file is for, if it says so.
+    pub(crate) profile: Option<Profile>,
     /// Bytes of the skeleton.
     pub(crate) skeleton_bytes: u64,
     /// Bytes of the manifest in the file.
@@ -193,6 +196,7 @@ fn check(m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
         files,
         empty_folders: m.empty_folder,
         is_folder,
+        profile: Profile::from_id(m.profile),
         holes,
         sections,
         frames,

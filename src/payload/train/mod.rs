@@ -72,7 +72,9 @@ const NO_SYMBOL: u16 = u16::MAX;
 impl<W> Coded<'_, W> {
     /// The symbol of an entry's value.
     fn symbol(&self, entry: usize) -> Option<usize> {
-        Some(self.symbols[entry]).filter(|&symbol| symbol != NO_SYMBOL).map(usize::from)
+        Some(self.symbols[entry])
+            .filter(|&symbol| symbol != NO_SYMBOL)
+            .map(usize::from)
     }
 }
 
@@ -112,7 +114,10 @@ impl Learned {
             map,
             classes: one_class(),
         };
-        let mut sample: Vec<Coded<'_, W>> = sample.iter().map(|block| learned.code(block, codebook)).collect();
+        let mut sample: Vec<Coded<'_, W>> = sample
+            .iter()
+            .map(|block| learned.code(block, codebook))
+            .collect();
         let mut histogram = vec![0u64; learned.map.n_symbols()];
         for block in &sample {
             let symbols = (0..block.symbols.len()).filter_map(|entry| block.symbol(entry));
@@ -143,7 +148,8 @@ impl Learned {
         let mut best_cost = evaluate(self, sample);
         let n_entries: usize = sample.iter().map(|coded| coded.symbols.len()).sum();
         let has_whole_rows = sample.iter().all(|Coded { block, .. }| {
-            block.first_element.is_multiple_of(self.columns) && u64::from(block.n).is_multiple_of(self.columns)
+            block.first_element.is_multiple_of(self.columns)
+                && u64::from(block.n).is_multiple_of(self.columns)
         });
         if !has_whole_rows {
             return;
@@ -157,22 +163,37 @@ impl Learned {
         if numbers.is_empty() {
             return;
         }
-        sample.iter_mut().for_each(|coded| coded.rows = self.row_stats(coded));
-        let stats: Vec<RowStats> = sample.iter().flat_map(|coded| coded.rows.iter().copied()).collect();
+        sample
+            .iter_mut()
+            .for_each(|coded| coded.rows = self.row_stats(coded));
+        let stats: Vec<RowStats> = sample
+            .iter()
+            .flat_map(|coded| coded.rows.iter().copied())
+            .collect();
         for &n in numbers {
-            let Some(rows) = RowClassifier::train(&stats, n) else { continue };
+            let Some(rows) = RowClassifier::train(&stats, n) else {
+                continue;
+            };
             let mut other = self.with_rows(rows, None);
             let cost = evaluate(&mut other, sample);
             if cost < best_cost {
                 (*self, best_cost) = (other, cost);
             }
         }
-        if options.profile == Profile::Small && options.effort == Effort::Thorough && self.columns <= MAX_CLASSED_COLUMNS {
+        if options.profile == Profile::Small
+            && options.effort == Effort::Thorough
+            && self.columns <= MAX_CLASSED_COLUMNS
+        {
             let by_column = column_counts(sample, self.columns as usize);
-            let rows = self.rows.clone().or_else(|| RowClassifier::train(&stats, 2));
+            let rows = self
+                .rows
+                .clone()
+                .or_else(|| RowClassifier::train(&stats, 2));
             let Some(rows) = rows else { return };
             for n in COLUMN_CLASSES {
-                let Some(columns) = column_classes(&by_column, n) else { continue };
+                let Some(columns) = column_classes(&by_column, n) else {
+                    continue;
+                };
                 let mut other = self.with_rows(rows.clone(), Some(columns));
                 let cost = evaluate(&mut other, sample);
                 if cost < best_cost {
@@ -201,9 +222,17 @@ impl Learned {
     }
 
     /// Finds the symbols of a block's values.
-    pub(super) fn code<'e, W: Word>(&self, block: &'e Entries<W>, codebook: Option<&Codebook<W>>) -> Coded<'e, W> {
+    pub(super) fn code<'e, W: Word>(
+        &self,
+        block: &'e Entries<W>,
+        codebook: Option<&Codebook<W>>,
+    ) -> Coded<'e, W> {
         let finder = SymbolFinder::new(&self.map, codebook);
-        let symbol = |&pattern: &W| finder.find(pattern).map_or(NO_SYMBOL, |(symbol, ..)| symbol.into());
+        let symbol = |&pattern: &W| {
+            finder
+                .find(pattern)
+                .map_or(NO_SYMBOL, |(symbol, ..)| symbol.into())
+        };
         let mut coded = Coded {
             block,
             symbols: block.patterns.iter().map(symbol).collect(),
@@ -239,18 +268,33 @@ impl Learned {
     pub(super) fn classify<W: Word>(&self, coded: &Coded<'_, W>) -> Vec<u8> {
         match &self.rows {
             None => vec![],
-            Some(rows) => coded.rows.iter().map(|row| rows.classify(row) as u8).collect(),
+            Some(rows) => coded
+                .rows
+                .iter()
+                .map(|row| rows.classify(row) as u8)
+                .collect(),
         }
     }
 
     /// The lines of a block.
     pub(super) fn lines<W: Word>(&self, block: &Entries<W>, row_classes: &[u8]) -> Lines {
-        Lines::new(&self.classes, row_classes, &block.members, block.n, self.columns as u32)
+        Lines::new(
+            &self.classes,
+            row_classes,
+            &block.members,
+            block.n,
+            self.columns as u32,
+        )
     }
 
     /// Nothing counted yet.
     pub(super) fn no_counts(&self) -> Counts {
-        let n_tables = self.classes.value_tables.iter().max().map_or(0, |&last| usize::from(last) + 1);
+        let n_tables = self
+            .classes
+            .value_tables
+            .iter()
+            .max()
+            .map_or(0, |&last| usize::from(last) + 1);
         let n_symbols = self.map.n_symbols();
         Counts {
             parts: vec![PartCounts::default(); self.classes.parts.len()],
@@ -263,7 +307,8 @@ impl Learned {
     pub(super) fn count<W: Word>(&self, counts: &mut Counts, coded: &Coded<'_, W>, forms: bool) {
         let row_classes = self.classify(coded);
         let lines = self.lines(coded.block, &row_classes);
-        for (number, (part, counts)) in self.classes.parts.iter().zip(&mut counts.parts).enumerate() {
+        for (number, (part, counts)) in self.classes.parts.iter().zip(&mut counts.parts).enumerate()
+        {
             counts.add(&lines, number, forms.then_some(part.form));
         }
         let mut order = lines.order.iter();
@@ -280,7 +325,9 @@ impl Learned {
 
     fn entries_of_class(&self, lines: &Lines, class: usize) -> usize {
         let n = self.classes.n_columns();
-        (class * n..(class + 1) * n).map(|part| lines.n_entries(part)).sum()
+        (class * n..(class + 1) * n)
+            .map(|part| lines.n_entries(part))
+            .sum()
     }
 
     /// How many of a block's values have each value table.
@@ -295,14 +342,17 @@ impl Learned {
 
     fn count_sample<W: Word>(&self, sample: &[Coded<'_, W>]) -> Counts {
         let mut counts = self.no_counts();
-        sample.iter().for_each(|coded| self.count(&mut counts, coded, false));
+        sample
+            .iter()
+            .for_each(|coded| self.count(&mut counts, coded, false));
         counts
     }
 
     /// Settles the forms of parts and the value tables; returns what all of it costs in units of
     /// 2^-16 bits, if the payload goes on as its `share` that was counted.
     fn settle(&mut self, counts: &Counts, share: (u64, u64), price: Price) -> u64 {
-        let whole = |cost: u64| (u128::from(cost) * u128::from(share.1) / u128::from(share.0)) as u64;
+        let whole =
+            |cost: u64| (u128::from(cost) * u128::from(share.1) / u128::from(share.0)) as u64;
         let mut cost = 0;
         for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
             let (form, coded, tables) = counts.best_form(price);
@@ -317,17 +367,26 @@ impl Learned {
             .collect();
         cost += whole(entropy(&rows_of_class));
         if let Some(columns) = &self.classes.columns {
-            let sizes: Vec<u64> = columns.columns.iter().map(|of_class| of_class.len() as u64).collect();
+            let sizes: Vec<u64> = columns
+                .columns
+                .iter()
+                .map(|of_class| of_class.len() as u64)
+                .collect();
             cost += entropy(&sizes);
         }
-        let (value_tables, of_values) = values::share_tables(&counts.values, whole, price.of(parts::TABLE));
+        let (value_tables, of_values) =
+            values::share_tables(&counts.values, whole, price.of(parts::TABLE));
         self.classes.value_tables = value_tables;
         cost + of_values
     }
 
     /// Makes the codes for what was counted. With `smooth`, symbols that were not counted get code
     /// words too, and no part is taken to have no entries or to have all.
-    pub(super) fn finish(mut self, counts: &Counts, smooth: bool) -> (Option<Classes>, ValueCoder, Self) {
+    pub(super) fn finish(
+        mut self,
+        counts: &Counts,
+        smooth: bool,
+    ) -> (Option<Classes>, ValueCoder, Self) {
         for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
             (part.form, part.code) = counts.code(part.form, smooth);
         }
@@ -353,9 +412,14 @@ impl Learned {
 impl Counts {
     /// Adds what was counted elsewhere.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.parts.iter_mut().zip(&other.parts).for_each(|(into, from)| into.merge(from));
+        self.parts
+            .iter_mut()
+            .zip(&other.parts)
+            .for_each(|(into, from)| into.merge(from));
         for (into, from) in self.values.iter_mut().zip(&other.values) {
-            into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+            into.iter_mut()
+                .zip(from)
+                .for_each(|(into, from)| *into += from);
         }
     }
 }
@@ -370,7 +434,10 @@ fn column_counts<W: Word>(sample: &[Coded<'_, W>], columns: usize) -> Vec<u64> {
     let mut counts = vec![0; columns];
     for Coded { block, .. } in sample {
         // Blocks are whole rows here.
-        block.members.iter().for_each(|&member| counts[member as usize % columns] += 1);
+        block
+            .members
+            .iter()
+            .for_each(|&member| counts[member as usize % columns] += 1);
     }
     counts
 }
@@ -378,7 +445,9 @@ fn column_counts<W: Word>(sample: &[Coded<'_, W>], columns: usize) -> Vec<u64> {
 /// Classes of columns that are about equally many and alike in their number of entries; those without
 /// entries are a class of their own. `None` if there would be only one class.
 fn column_classes(counts: &[u64], n: usize) -> Option<ColumnClasses> {
-    let mut live: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
+    let mut live: Vec<usize> = (0..counts.len())
+        .filter(|&column| counts[column] > 0)
+        .collect();
     let n_dead = usize::from(live.len() < counts.len());
     live.sort_by_key(|&column| counts[column]);
     let size = live.len().div_ceil(n).next_multiple_of(COLUMN_STEP);

@@ -55,11 +55,16 @@ impl PartCounts {
         if let Some(Form::CodedSteps { low_bits }) = form {
             self.steps.resize(MAX_SYMBOLS, 0);
             let (symbols, _) = steps_of(lines.gaps(part), low_bits);
-            symbols.iter().for_each(|&s| self.steps[usize::from(s)] += 1);
+            symbols
+                .iter()
+                .for_each(|&s| self.steps[usize::from(s)] += 1);
             return;
         }
         self.bitmap.resize(MAX_SYMBOLS, 0);
-        lines.bitmaps(part).iter().for_each(|&byte| self.bitmap[usize::from(byte)] += 1);
+        lines
+            .bitmaps(part)
+            .iter()
+            .for_each(|&byte| self.bitmap[usize::from(byte)] += 1);
         if form.is_none() {
             self.gaps.resize(SMALL_GAPS, 0);
             for gap in lines.gaps(part) {
@@ -82,7 +87,9 @@ impl PartCounts {
             (&mut self.steps, &other.steps),
         ] {
             into.resize(into.len().max(from.len()), 0);
-            into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+            into.iter_mut()
+                .zip(from)
+                .for_each(|(into, from)| *into += from);
         }
         self.wide_gaps.extend(&other.wide_gaps);
     }
@@ -137,7 +144,11 @@ impl PartCounts {
             steps[0] += (gap / escape) as u64 * count;
             steps[(gap % escape >> low_bits) + 1] += count;
         };
-        let small = self.gaps.iter().enumerate().filter(|(_, count)| **count > 0);
+        let small = self
+            .gaps
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0);
         small.for_each(|(gap, &count)| add(gap, count));
         self.wide_gaps.iter().for_each(|&gap| add(gap as usize, 1));
         trimmed(steps)
@@ -165,7 +176,10 @@ impl PartCounts {
         let histogram = smoothed(&self.bitmap, smooth);
         let n_bytes: u64 = histogram.iter().sum();
         match PrefixCode::cheapest(&histogram, SymbolOrder::SetBits) {
-            Some(code) if code.cost(&histogram) + code.written_bits(SymbolOrder::SetBits) < 8 * n_bytes => {
+            Some(code)
+                if code.cost(&histogram) + code.written_bits(SymbolOrder::SetBits)
+                    < 8 * n_bytes =>
+            {
                 (Form::CodedBitmap, Some(code))
             }
             _ => (Form::Bitmap, None),
@@ -175,7 +189,10 @@ impl PartCounts {
 
 /// Without the zeros at the end, but with a symbol at least.
 fn trimmed(mut histogram: Vec<u64>) -> Vec<u64> {
-    let n = histogram.iter().rposition(|&count| count > 0).map_or(1, |last| last + 1);
+    let n = histogram
+        .iter()
+        .rposition(|&count| count > 0)
+        .map_or(1, |last| last + 1);
     histogram.truncate(n);
     histogram
 }

@@ -38,16 +38,23 @@ pub(super) fn map<W: Word>(
     let n: usize = sample.iter().map(|block| block.patterns.len()).sum();
     let pattern_bits = 8 * W::WIDTH as u32;
     let rotation = u32::from(spec.float);
-    let patterns = || sample.iter().flat_map(|block| block.patterns.iter().copied());
+    let patterns = || {
+        sample
+            .iter()
+            .flat_map(|block| block.patterns.iter().copied())
+    };
     let rotated = patterns().map(|pattern| pattern.rotate_left(rotation).to_bits());
     let code_cost = |histogram: &[u64]| {
         if n > FEW_VALUES {
             return entropy(histogram) + histogram.len() as u64 * LENGTH_COST * BIT;
         }
         let code = PrefixCode::cheapest(histogram, SymbolOrder::Number);
-        code.map_or(0, |code| code.cost(histogram) + code.written_bits(SymbolOrder::Number)) * BIT
+        code.map_or(0, |code| {
+            code.cost(histogram) + code.written_bits(SymbolOrder::Number)
+        }) * BIT
     };
-    let (window, n_symbols, cost) = Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
+    let (window, n_symbols, cost) =
+        Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
     let window = ValueMap::Window { window, n_symbols };
     if W::WIDTH == 1 || options.effort == Effort::Fast {
         return window;
@@ -71,7 +78,11 @@ pub(super) fn map<W: Word>(
 /// Which row classes share a value table, neighbours only: for each class the number of its table.
 /// `whole` scales a cost of the sample to the payload, `table` is what a table costs besides the code.
 /// Costs are in units of 2^-16 bits.
-pub(super) fn share_tables(histograms: &[Vec<u64>], whole: impl Fn(u64) -> u64, table: u64) -> (Vec<u8>, u64) {
+pub(super) fn share_tables(
+    histograms: &[Vec<u64>],
+    whole: impl Fn(u64) -> u64,
+    table: u64,
+) -> (Vec<u8>, u64) {
     let cost = |histogram: &[u64]| {
         whole(entropy(histogram)) + code_cost(histogram, SymbolOrder::Number) + table
     };
@@ -82,13 +93,26 @@ pub(super) fn share_tables(histograms: &[Vec<u64>], whole: impl Fn(u64) -> u64, 
     loop {
         // The pair that gains most by sharing.
         let gain = |pair: &[(Vec<u64>, u64, usize)]| {
-            let both: Vec<u64> = pair[0].0.iter().zip(&pair[1].0).map(|(a, b)| a + b).collect();
+            let both: Vec<u64> = pair[0]
+                .0
+                .iter()
+                .zip(&pair[1].0)
+                .map(|(a, b)| a + b)
+                .collect();
             let together = cost(&both);
-            ((pair[0].1 + pair[1].1).checked_sub(together), both, together)
+            (
+                (pair[0].1 + pair[1].1).checked_sub(together),
+                both,
+                together,
+            )
         };
         let gains = tables.windows(2).map(gain).enumerate();
-        let best = gains.filter(|(_, (gain, ..))| gain.is_some()).max_by_key(|(_, (gain, ..))| *gain);
-        let Some((first, (_, both, together))) = best else { break };
+        let best = gains
+            .filter(|(_, (gain, ..))| gain.is_some())
+            .max_by_key(|(_, (gain, ..))| *gain);
+        let Some((first, (_, both, together))) = best else {
+            break;
+        };
         let (_, _, n) = tables.remove(first + 1);
         let table = &mut tables[first];
         *table = (both, together, table.2 + n);
@@ -96,7 +120,10 @@ pub(super) fn share_tables(histograms: &[Vec<u64>], whole: impl Fn(u64) -> u64, 
     let numbers = (0u8..)
         .zip(&tables)
         .flat_map(|(number, (_, _, n))| std::iter::repeat_n(number, *n));
-    (numbers.collect(), tables.iter().map(|(_, cost, _)| cost).sum())
+    (
+        numbers.collect(),
+        tables.iter().map(|(_, cost, _)| cost).sum(),
+    )
 }
 
 /// A histogram in which, if it is to be `smooth`, every symbol occurs.

@@ -20,7 +20,13 @@ pub(crate) struct Lines {
 impl Lines {
     /// Sorts the `members` of a block (ascending, below `n`) into the parts that `classes` have.
     /// `row_classes` are those of the rows; with one class there is one row, of all elements.
-    pub(crate) fn new(classes: &Classes, row_classes: &[u8], members: &[u32], n: u32, columns: u32) -> Self {
+    pub(crate) fn new(
+        classes: &Classes,
+        row_classes: &[u8],
+        members: &[u32],
+        n: u32,
+        columns: u32,
+    ) -> Self {
         let n_columns = classes.n_columns();
         let n_parts = classes.n_rows * n_columns;
         let row_length = if classes.n_rows == 1 { n } else { columns };
@@ -57,7 +63,8 @@ impl Lines {
                             for i in range.clone() {
                                 let (of_column, position) = places[(members[i] - start) as usize];
                                 if usize::from(of_column) == column_class {
-                                    lines.positions[first_part + column_class].push(position.into());
+                                    lines.positions[first_part + column_class]
+                                        .push(position.into());
                                     lines.order.push(i as u32);
                                 }
                             }
@@ -74,7 +81,10 @@ impl Lines {
 
     /// The values of the block's entries in their order.
     pub(crate) fn in_order<W: Copy>(&self, patterns: &[W]) -> Vec<W> {
-        self.order.iter().map(|&entry| patterns[entry as usize]).collect()
+        self.order
+            .iter()
+            .map(|&entry| patterns[entry as usize])
+            .collect()
     }
 
     /// Positions in the part's lines, all together.
@@ -111,15 +121,18 @@ impl Lines {
     pub(crate) fn gaps(&self, part: usize) -> impl Iterator<Item = u32> {
         let (mut line, mut line_start, mut after) = (0, 0u32, 0);
         let (ends, length) = (&self.ends[part], self.lengths[part] as u32);
-        self.positions[part].iter().enumerate().map(move |(i, &position)| {
-            while i >= ends[line] {
-                line += 1;
-                line_start += length;
-            }
-            let gap = line_start + position - after;
-            after = line_start + position + 1;
-            gap
-        })
+        self.positions[part]
+            .iter()
+            .enumerate()
+            .map(move |(i, &position)| {
+                while i >= ends[line] {
+                    line += 1;
+                    line_start += length;
+                }
+                let gap = line_start + position - after;
+                after = line_start + position + 1;
+                gap
+            })
     }
 }
 

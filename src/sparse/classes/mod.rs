@@ -9,9 +9,9 @@ pub(crate) use set::{ClassedSet, write as write_set};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
+use crate::stream;
 use crate::stream::bits::{BitReader, BitWriter};
 use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
-use crate::stream;
 
 /// Most columns of a payload whose columns have classes.
 pub(crate) const MAX_CLASSED_COLUMNS: u64 = 1 << 16;
@@ -121,7 +121,9 @@ pub(crate) struct Classes {
 impl Classes {
     /// Number of column classes.
     pub(crate) fn n_columns(&self) -> usize {
-        self.columns.as_ref().map_or(1, |classes| classes.columns.len())
+        self.columns
+            .as_ref()
+            .map_or(1, |classes| classes.columns.len())
     }
 
     /// Bits of the class of a row.
@@ -161,10 +163,7 @@ impl Classes {
     }
 
     /// Reads everything but the codes, and the numbers of symbols of these.
-    pub(crate) fn read(
-        cursor: &mut Cursor<'_>,
-        columns: u64,
-    ) -> Result<(Self, Vec<usize>)> {
+    pub(crate) fn read(cursor: &mut Cursor<'_>, columns: u64) -> Result<(Self, Vec<usize>)> {
         let numbers = cursor.u8()?;
         let (n_rows, n_columns) = (usize::from(numbers & 15) + 1, usize::from(numbers >> 4) + 1);
         if n_rows == 1 && n_columns > 1 {
@@ -196,10 +195,17 @@ impl Classes {
     }
 
     /// Reads which of `n_tables` value tables each row class has.
-    pub(crate) fn read_value_tables(&mut self, cursor: &mut Cursor<'_>, n_tables: usize) -> Result<()> {
+    pub(crate) fn read_value_tables(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        n_tables: usize,
+    ) -> Result<()> {
         let value_tables = cursor.take(self.n_rows)?;
         let is_step = |pair: &[u8]| pair[0] == pair[1] || pair[0].checked_add(1) == Some(pair[1]);
-        let ends = (value_tables.first(), value_tables.last().map(|&last| usize::from(last) + 1));
+        let ends = (
+            value_tables.first(),
+            value_tables.last().map(|&last| usize::from(last) + 1),
+        );
         if ends != (Some(&0), Some(n_tables)) || !value_tables.windows(2).all(is_step) {
             return Err(Error::corrupt(format!(
                 "value tables {value_tables:?} of row classes, expected 0 to {}, ascending by steps",
@@ -211,7 +217,11 @@ impl Classes {
     }
 
     /// Reads the codes.
-    pub(crate) fn read_codes(&mut self, bits: &mut BitReader<'_>, n_symbols: &[usize]) -> Result<()> {
+    pub(crate) fn read_codes(
+        &mut self,
+        bits: &mut BitReader<'_>,
+        n_symbols: &[usize],
+    ) -> Result<()> {
         for (part, &n) in self.parts.iter_mut().zip(n_symbols) {
             if let Some(order) = part.form.code_order() {
                 part.code = Some(PrefixCode::read(bits, n, order)?);
@@ -226,16 +236,28 @@ fn class_bits(n: usize) -> u32 {
     usize::BITS - (n - 1).leading_zeros()
 }
 
-fn read_column_classes(cursor: &mut Cursor<'_>, columns: u64, n_classes: usize) -> Result<ColumnClasses> {
+fn read_column_classes(
+    cursor: &mut Cursor<'_>,
+    columns: u64,
+    n_classes: usize,
+) -> Result<ColumnClasses> {
     if columns > MAX_CLASSED_COLUMNS {
         return Err(Error::corrupt(format!(
             "classes of {columns} columns, expected at most {MAX_CLASSED_COLUMNS}"
         )));
     }
     let (symbols, _) = stream::read_symbols(cursor, columns as usize, class_bits(n_classes))?;
-    let of_column = symbols.iter().map(|&class| class as u8).collect::<Vec<u8>>();
-    match of_column.iter().find(|&&class| usize::from(class) >= n_classes) {
-        Some(class) => Err(Error::corrupt(format!("column class {class} of {n_classes}"))),
+    let of_column = symbols
+        .iter()
+        .map(|&class| class as u8)
+        .collect::<Vec<u8>>();
+    match of_column
+        .iter()
+        .find(|&&class| usize::from(class) >= n_classes)
+    {
+        Some(class) => Err(Error::corrupt(format!(
+            "column class {class} of {n_classes}"
+        ))),
         None => Ok(ColumnClasses::new(of_column, n_classes)),
     }
 }

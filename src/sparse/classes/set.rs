@@ -4,10 +4,10 @@ use super::{Classes, ESCAPE, Form, Lines, steps_of};
 use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
-use crate::kernels::huffman::DecodeTable;
-use crate::kernels::scatter::{Chain, count_nonzero, scatter};
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
+use crate::kernels::huffman::DecodeTable;
+use crate::kernels::scatter::{Chain, count_nonzero, scatter};
 use crate::kernels::{Isa, expand, unpack};
 use crate::sparse::{Rows, Target};
 use crate::stream::huffman::{Bundle, Run, write_bundle};
@@ -145,7 +145,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 Form::CodedSteps { .. } if positions > 0 => {
                     let n = to_usize(cursor.varint()?)?;
                     if n > positions {
-                        return Err(Error::corrupt(format!("{n} steps for {positions} positions")));
+                        return Err(Error::corrupt(format!(
+                            "{n} steps for {positions} positions"
+                        )));
                     }
                     n
                 }
@@ -175,7 +177,8 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     return Err(Error::corrupt("the last step of a part is an escape"));
                 }
                 if low_bits > 0 {
-                    *stored = Stored::WideSteps(widen(cursor, isa, steps, low_bits)?, ESCAPE << low_bits);
+                    *stored =
+                        Stored::WideSteps(widen(cursor, isa, steps, low_bits)?, ESCAPE << low_bits);
                 }
             }
         }
@@ -206,7 +209,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
 
     /// The rows of a class, ascending.
     fn rows_of(&self, class: usize) -> &[u32] {
-        let start = class.checked_sub(1).map_or(0, |before| self.row_ends[before]);
+        let start = class
+            .checked_sub(1)
+            .map_or(0, |before| self.row_ends[before]);
         &self.rows[start..self.row_ends[class]]
     }
 
@@ -221,7 +226,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
             Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
                 let bytes = self.parts[part].bitmap();
                 if !length.is_multiple_of(8) {
-                    let mut ends = bytes.chunks_exact(length.div_ceil(8)).filter_map(<[u8]>::last);
+                    let mut ends = bytes
+                        .chunks_exact(length.div_ceil(8))
+                        .filter_map(<[u8]>::last);
                     if ends.any(|last| last >> (length % 8) != 0) {
                         return Err(Error::corrupt(format!(
                             "bits at and above position {length} of a line are not zero"
@@ -236,7 +243,11 @@ impl<'a, 't> ClassedSet<'a, 't> {
     /// How its streams are coded: those of prefix codes are one bundle.
     pub(crate) fn codings(&self) -> Vec<Coding> {
         let is_coded = self.classes.parts.iter().any(|part| part.code.is_some());
-        vec![if is_coded { Coding::Huffman } else { Coding::Packed }]
+        vec![if is_coded {
+            Coding::Huffman
+        } else {
+            Coding::Packed
+        }]
     }
 
     /// Number of entries.
@@ -255,12 +266,19 @@ impl<'a, 't> ClassedSet<'a, 't> {
     }
 
     /// Writes all elements: `values` are those of the entries in their order, then whatever.
-    pub(crate) fn fill<W: Word>(&self, background: W, values: &[W], target: &mut Target<'_, W>) -> Result<()> {
+    pub(crate) fn fill<W: Word>(
+        &self,
+        background: W,
+        values: &[W],
+        target: &mut Target<'_, W>,
+    ) -> Result<()> {
         let mut values = &values[..];
         for class in 0..self.classes.n_rows {
             let first = class * self.classes.n_columns();
             match &self.classes.columns {
-                None => self.fill_rows(class, &self.parts[first], background, &mut values, target)?,
+                None => {
+                    self.fill_rows(class, &self.parts[first], background, &mut values, target)?
+                }
                 Some(_) => self.fill_columns(class, background, &mut values, target)?,
             }
         }
@@ -279,7 +297,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
         let length = self.row_length;
         let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
         match part {
-            Stored::None => rows.for_each(|start| target.pieces(start..start + length, |_, out| fill(out, background))),
+            Stored::None => rows.for_each(|start| {
+                target.pieces(start..start + length, |_, out| fill(out, background))
+            }),
             Stored::All => {
                 for start in rows {
                     let (row, rest) = values.split_at(length);
@@ -297,9 +317,23 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 };
                 target.expand(rows, background, values);
             }
-            Stored::Steps(steps) => scatter_rows(rows, length, Chain::new(steps, ESCAPE), background, values, target)?,
+            Stored::Steps(steps) => scatter_rows(
+                rows,
+                length,
+                Chain::new(steps, ESCAPE),
+                background,
+                values,
+                target,
+            )?,
             Stored::WideSteps(steps, escape) => {
-                scatter_rows(rows, length, Chain::new(steps, *escape), background, values, target)?;
+                scatter_rows(
+                    rows,
+                    length,
+                    Chain::new(steps, *escape),
+                    background,
+                    values,
+                    target,
+                )?;
             }
         }
         Ok(())
@@ -339,14 +373,22 @@ impl<'a, 't> ClassedSet<'a, 't> {
             .map(|column_class| {
                 let part = class * n_columns + column_class;
                 LineWalk {
-                    columns: self.classes.columns.as_ref().map(|c| &c.columns[column_class][..]),
+                    columns: self
+                        .classes
+                        .columns
+                        .as_ref()
+                        .map(|c| &c.columns[column_class][..]),
                     length: self.length(part),
                     left: match &self.parts[part] {
                         Stored::None => Left::None,
                         Stored::All => Left::All,
-                        stored @ (Stored::Bitmap(_) | Stored::CodedBitmap(_)) => Left::Bitmap(stored.bitmap()),
+                        stored @ (Stored::Bitmap(_) | Stored::CodedBitmap(_)) => {
+                            Left::Bitmap(stored.bitmap())
+                        }
                         Stored::Steps(steps) => Left::Steps(Chain::new(steps, ESCAPE)),
-                        Stored::WideSteps(steps, escape) => Left::WideSteps(Chain::new(steps, *escape)),
+                        Stored::WideSteps(steps, escape) => {
+                            Left::WideSteps(Chain::new(steps, *escape))
+                        }
                     },
                 }
             })
@@ -393,7 +435,9 @@ impl LineWalk<'_> {
         let length = self.length;
         let column = |position: usize| match self.columns {
             None => position,
-            Some(columns) => columns.get(position).map_or(usize::MAX, |&column| column.into()),
+            Some(columns) => columns
+                .get(position)
+                .map_or(usize::MAX, |&column| column.into()),
         };
         match &mut self.left {
             Left::None => {}
@@ -402,7 +446,10 @@ impl LineWalk<'_> {
                 let (line, rest) = bytes.split_at(length.div_ceil(8));
                 *bytes = rest;
                 for (start, word) in (0..).step_by(64).zip(line.chunks(8)) {
-                    let mut word = word.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+                    let mut word = word
+                        .iter()
+                        .rev()
+                        .fold(0u64, |word, &byte| word << 8 | u64::from(byte));
                     while word != 0 {
                         f(column(start + word.trailing_zeros() as usize));
                         word &= word - 1;
@@ -490,24 +537,32 @@ fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Resu
 }
 
 /// The rows by their class, and where each class ends.
-fn read_rows(cursor: &mut Cursor<'_>, classes: &Classes, n_rows: usize) -> Result<(Vec<u32>, Vec<usize>)> {
+fn read_rows(
+    cursor: &mut Cursor<'_>,
+    classes: &Classes,
+    n_rows: usize,
+) -> Result<(Vec<u32>, Vec<usize>)> {
     if classes.n_rows == 1 {
         return Ok((vec![0], vec![1]));
     }
     let (symbols, _) = stream::read_symbols(cursor, n_rows, classes.row_bits())?;
     let mut ends = vec![0; classes.n_rows];
     for &class in &symbols {
-        *ends.get_mut(class as usize).ok_or_else(|| {
-            Error::corrupt(format!("row class {class} of {}", classes.n_rows))
-        })? += 1;
+        *ends
+            .get_mut(class as usize)
+            .ok_or_else(|| Error::corrupt(format!("row class {class} of {}", classes.n_rows)))? +=
+            1;
     }
     let mut end = 0;
-    let mut next: Vec<usize> = ends.iter_mut().map(|n| {
-        let start = end;
-        end += *n;
-        *n = end;
-        start
-    }).collect();
+    let mut next: Vec<usize> = ends
+        .iter_mut()
+        .map(|n| {
+            let start = end;
+            end += *n;
+            *n = end;
+            start
+        })
+        .collect();
     let mut rows = vec![0; n_rows];
     for (row, &class) in (0u32..).zip(&symbols) {
         let slot = &mut next[class as usize];

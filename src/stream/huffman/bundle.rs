@@ -25,7 +25,10 @@ pub(crate) struct Run<'c> {
 }
 
 /// Appends a bundle of these runs to `out`; nothing if they have no symbols.
-pub(crate) fn write_bundle<'r, 'c: 'r>(out: &mut Vec<u8>, runs: impl Iterator<Item = &'r Run<'c>> + Clone) {
+pub(crate) fn write_bundle<'r, 'c: 'r>(
+    out: &mut Vec<u8>,
+    runs: impl Iterator<Item = &'r Run<'c>> + Clone,
+) {
     let n_symbols: usize = runs.clone().map(|run| run.symbols.len()).sum();
     if n_symbols == 0 {
         return;
@@ -50,7 +53,9 @@ pub(crate) fn write_bundle<'r, 'c: 'r>(out: &mut Vec<u8>, runs: impl Iterator<It
     let streams: Vec<Vec<u8>> = streams.into_iter().map(BitWriter::finish).collect();
     out.push(n_streams as u8);
     write_lengths(out, &streams);
-    streams.iter().for_each(|stream| out.extend_from_slice(stream));
+    streams
+        .iter()
+        .for_each(|stream| out.extend_from_slice(stream));
 }
 
 /// Appends the lengths of streams: the shortest, and by how much the others are longer.
@@ -58,8 +63,15 @@ fn write_lengths(out: &mut Vec<u8>, streams: &[Vec<u8>]) {
     let shortest = streams.iter().map(Vec::len).min().unwrap_or(0);
     put_varint(out, shortest as u64);
     if streams.len() > 1 {
-        let longer: Vec<u32> = streams.iter().map(|stream| (stream.len() - shortest) as u32).collect();
-        let bits = longer.iter().map(|n| u32::BITS - n.leading_zeros()).max().unwrap_or(0);
+        let longer: Vec<u32> = streams
+            .iter()
+            .map(|stream| (stream.len() - shortest) as u32)
+            .collect();
+        let bits = longer
+            .iter()
+            .map(|n| u32::BITS - n.leading_zeros())
+            .max()
+            .unwrap_or(0);
         out.push(bits as u8);
         out.extend(bits::pack(&longer, bits));
     }
@@ -79,7 +91,9 @@ impl<'a> Bundle<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self> {
         let n_streams = usize::from(cursor.u8()?);
         if !N_STREAMS.contains(&n_streams) {
-            return Err(Error::unsupported(format!("a bundle of {n_streams} streams")));
+            return Err(Error::unsupported(format!(
+                "a bundle of {n_streams} streams"
+            )));
         }
         let lengths = read_lengths(cursor, n_streams)?;
         let bytes = cursor.rest();
@@ -137,7 +151,10 @@ fn read_lengths(cursor: &mut Cursor<'_>, n_streams: usize) -> Result<Vec<usize>>
     }
     let packed = cursor.take(bits::packed_bytes(n_streams, bits)?)?;
     let longer = bits::unpack(packed, n_streams, bits)?;
-    Ok(longer.iter().map(|&n| shortest.saturating_add(n as usize)).collect())
+    Ok(longer
+        .iter()
+        .map(|&n| shortest.saturating_add(n as usize))
+        .collect())
 }
 
 #[cfg(test)]
@@ -156,27 +173,44 @@ mod tests {
         let run = (0usize..1500, 0u32..9, any::<u64>()).prop_map(|(n, quiet, seed)| {
             let mut state = seed | 1;
             let mut next = || {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
                 (state >> 56) as u8
             };
-            (0..n).map(|_| next().checked_shr(quiet).unwrap_or(0) & next()).collect()
+            (0..n)
+                .map(|_| next().checked_shr(quiet).unwrap_or(0) & next())
+                .collect()
         });
         prop::collection::vec(run, 1..5)
     }
 
     fn write(symbols: &[Vec<u8>]) -> (Vec<u8>, Vec<Option<PrefixCode>>) {
-        let codes: Vec<_> = symbols.iter().map(|run| PrefixCode::of_histogram(&histogram(run))).collect();
+        let codes: Vec<_> = symbols
+            .iter()
+            .map(|run| PrefixCode::of_histogram(&histogram(run)))
+            .collect();
         let runs: Vec<Run<'_>> = symbols
             .iter()
             .zip(&codes)
-            .filter_map(|(symbols, code)| Some(Run { code: code.as_ref()?, symbols: symbols.clone() }))
+            .filter_map(|(symbols, code)| {
+                Some(Run {
+                    code: code.as_ref()?,
+                    symbols: symbols.clone(),
+                })
+            })
             .collect();
         let mut out = Vec::new();
         write_bundle(&mut out, runs.iter());
         (out, codes)
     }
 
-    fn read(bytes: &[u8], runs: &[Vec<u8>], codes: &[Option<PrefixCode>], isa: Isa) -> Result<(Vec<Vec<u8>>, usize)> {
+    fn read(
+        bytes: &[u8],
+        runs: &[Vec<u8>],
+        codes: &[Option<PrefixCode>],
+        isa: Isa,
+    ) -> Result<(Vec<Vec<u8>>, usize)> {
         if runs.iter().all(Vec::is_empty) {
             return Ok((runs.to_vec(), 0));
         }
@@ -224,7 +258,13 @@ mod tests {
         let runs = [vec![0, 1, 1, 0, 1]];
         let (bytes, codes) = write(&runs);
         assert_eq!(bytes, [1, 1, 0b10110]);
-        for bad in [&[1, 1, 0b110110][..], &[1, 2, 0b10110, 0], &[1, 0], &[2, 1, 1, 0, 0], &[8, 0, 33]] {
+        for bad in [
+            &[1, 1, 0b110110][..],
+            &[1, 2, 0b10110, 0],
+            &[1, 0],
+            &[2, 1, 1, 0, 0],
+            &[8, 0, 33],
+        ] {
             assert!(read(bad, &runs, &codes, Isa::Plain).is_err(), "{bad:?}");
         }
     }

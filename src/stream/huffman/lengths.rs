@@ -141,6 +141,9 @@ mod tests {
                 Some(s.0)
             })
             .collect();
-        assert_eq!(code_lengths(&fibonacci).iter().max(), Some(&(MAX_CODE_BITS as u8)));
+        assert_eq!(
+            code_lengths(&fibonacci).iter().max(),
+            Some(&(MAX_CODE_BITS as u8))
+        );
     }
 }

@@ -60,8 +60,14 @@ const SMOOTHING_BITS: u32 = 8;
 fn smoothed(histogram: &[u64], order: SymbolOrder) -> Vec<u64> {
     let symbols: Vec<usize> = order.symbols(histogram.len()).collect();
     let occurs = |symbol: &&usize| histogram[**symbol] > 0;
-    let first = symbols.iter().position(|symbol| occurs(&symbol)).unwrap_or(0);
-    let last = symbols.iter().rposition(|symbol| occurs(&symbol)).unwrap_or(0);
+    let first = symbols
+        .iter()
+        .position(|symbol| occurs(&symbol))
+        .unwrap_or(0);
+    let last = symbols
+        .iter()
+        .rposition(|symbol| occurs(&symbol))
+        .unwrap_or(0);
     let mut smooth = histogram.to_vec();
     let used = &symbols[first..=last];
     for (i, &symbol) in used.iter().enumerate() {
@@ -96,7 +102,10 @@ impl PrefixCode {
     /// Lengths that change less from symbol to symbol are shorter to write: those for a histogram that is
     /// smoothed a little, or more.
     pub(crate) fn cheapest(histogram: &[u64], order: SymbolOrder) -> Option<Self> {
-        let mut smooth: Vec<u64> = histogram.iter().map(|count| count << SMOOTHING_BITS).collect();
+        let mut smooth: Vec<u64> = histogram
+            .iter()
+            .map(|count| count << SMOOTHING_BITS)
+            .collect();
         let cost = |code: &Self| code.cost(histogram) + code.written_bits(order);
         let mut best: Option<(u64, Self)> = None;
         for _ in 0..SMOOTHINGS {
@@ -285,7 +294,13 @@ mod tests {
 
     #[test]
     fn incomplete_and_crowded_codes_are_corrupt() {
-        for lengths in [vec![1, 2], vec![1, 1, 1], vec![ABSENT, ABSENT], vec![0, 0], vec![1]] {
+        for lengths in [
+            vec![1, 2],
+            vec![1, 1, 1],
+            vec![ABSENT, ABSENT],
+            vec![0, 0],
+            vec![1],
+        ] {
             let n = lengths.len();
             let mut bits = BitWriter::default();
             PrefixCode { lengths }.write(&mut bits, SymbolOrder::Number);

@@ -100,11 +100,18 @@ pub unsafe extern "C" fn peer_encode(
 /// # Safety
 /// `src` points to `len` bytes, `dst` to `elements` float32 that can be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn peer_decode(src: *const u8, len: u64, dst: *mut f32, elements: u64) -> i32 {
+pub unsafe extern "C" fn peer_decode(
+    src: *const u8,
+    len: u64,
+    dst: *mut f32,
+    elements: u64,
+) -> i32 {
     // SAFETY: the caller's promise.
     let src = unsafe { slice::from_raw_parts(src, len as usize) };
     // SAFETY: the caller's promise.
-    let dst = unsafe { slice::from_raw_parts_mut(dst.cast::<u8>(), elements as usize * size_of::<f32>()) };
+    let dst = unsafe {
+        slice::from_raw_parts_mut(dst.cast::<u8>(), elements as usize * size_of::<f32>())
+    };
     let mut options = CodecOptions::default();
     options.threads = 1;
     match decode(src, dst, &options) {
