@@ -45,7 +45,7 @@ pub(crate) fn log2(value: u64) -> u64 {
         (LOGARITHMS[i], LOGARITHMS[i + 1])
     };
     let between = mantissa << TABLE_BITS >> 48;
-    u64::from(whole) * BIT + low + ((high - low) * between >> 16)
+    u64::from(whole) * BIT + low + (((high - low) * between) >> 16)
 }
 
 /// What an ideal coder needs for symbols with this histogram, in units of 2^-16 bits.

@@ -162,7 +162,7 @@ mod tests {
         // A skew in the mantissas is worth finer cells.
         let skewed: Vec<u32> = mantissas
             .iter()
-            .map(|p| 0x3f80_0000 | (p >> 11 & 0xfff) * (p & 0x7ff))
+            .map(|p| 0x3f80_0000 | ((p >> 11 & 0xfff) * (p & 0x7ff)))
             .collect();
         assert!(best(&skewed).0.low_bits < 24);
     }

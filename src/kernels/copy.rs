@@ -60,7 +60,7 @@ mod x86 {
                 _mm_stream_si128(
                     to.as_mut_ptr().cast(),
                     _mm_loadu_si128(from.as_ptr().cast()),
-                )
+                );
             };
         }
     }
@@ -75,7 +75,7 @@ mod x86 {
                     _mm512_stream_si512(
                         to.as_mut_ptr().cast(),
                         _mm512_loadu_si512(from.as_ptr().cast()),
-                    )
+                    );
                 };
             }
         }

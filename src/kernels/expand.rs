@@ -328,7 +328,7 @@ mod x86 {
         for (i, &byte) in whole.iter().enumerate() {
             // SAFETY: eight elements of this byte, from at most eight values.
             unsafe {
-                eight_avx2::<W, PAST_CACHES>(byte, background, from.add(used), to.add(8 * i))
+                eight_avx2::<W, PAST_CACHES>(byte, background, from.add(used), to.add(8 * i));
             };
             used += byte.count_ones() as usize;
         }

@@ -32,7 +32,7 @@ fn join_plain<W: Word>(planes: &[&[u8]], rotation: u32, out: &mut [W]) {
         }
         [a, b, c, d] => {
             for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(*a).zip(*b).zip(*c).zip(*d) {
-                let bits = u32::from_be_bytes([a, b, c, d]);
+                let bits = u32::from_le_bytes([d, c, b, a]);
                 *out = W::from_bits(u64::from(bits)).rotate_right(rotation);
             }
         }

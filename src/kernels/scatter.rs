@@ -133,7 +133,7 @@ mod tests {
             let mut chain = Chain::new(steps, 5);
             let mut left = values;
             scatter(&mut chain, &mut left, &mut out);
-            assert_eq!(chain.is_done() && left.is_empty(), false, "{steps:?}");
+            assert!(!(chain.is_done() && left.is_empty()), "{steps:?}");
         }
     }
 }

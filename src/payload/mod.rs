@@ -3,6 +3,7 @@
 mod block;
 mod decode;
 mod encode;
+mod encoder;
 mod entries;
 mod read;
 mod record;

@@ -214,7 +214,7 @@ impl Positions<'_, '_> {
         match self {
             Self::None => target.pieces(all, |_, out| fill(out, background)),
             Self::All => target.pieces(all, |at, out| {
-                out.copy_from_slice(&values[at..][..out.len()])
+                out.copy_from_slice(&values[at..][..out.len()]);
             }),
             Self::Bitmap(bytes, _) => {
                 let row = BitmapRows {

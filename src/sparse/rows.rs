@@ -126,7 +126,7 @@ pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form
     let mut put = |pointers: &[u16]| {
         pointers
             .iter()
-            .for_each(|p| out.extend_from_slice(&p.to_le_bytes()))
+            .for_each(|p| out.extend_from_slice(&p.to_le_bytes()));
     };
     put(&entry_pointers);
     if form.step_bits == 0 {

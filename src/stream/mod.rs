@@ -225,7 +225,7 @@ mod tests {
             (out[0], out.len())
         };
         // What repeats is for zstd, a skew for Huffman, noise for nothing. One symbol takes no bits.
-        let noise: Vec<u8> = (0..200u32).map(|i| (i * i * 89 >> 3) as u8).collect();
+        let noise: Vec<u8> = (0..200u32).map(|i| ((i * i * 89) >> 3) as u8).collect();
         assert_eq!(coding(&noise.repeat(20)).0, Coding::Zstd as u8);
         assert_eq!(coding(&noise).0, Coding::Packed as u8);
         let skewed: Vec<u8> = noise

@@ -6,7 +6,9 @@ mod codebook;
 mod coder;
 mod planes;
 
-pub(crate) use bins::{BinFinder, Bins};
+#[cfg(test)]
+pub(crate) use bins::BinFinder;
+pub(crate) use bins::Bins;
 pub(crate) use codebook::{Codebook, MAX_CODES};
 pub(crate) use coder::{CodedValues, SymbolFinder, ValueCoder, ValueCoderHead, ValueMap, code};
 pub(crate) use planes::split as split_planes;

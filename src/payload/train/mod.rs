@@ -11,7 +11,7 @@ use super::{EncodeOptions, PayloadSpec};
 use crate::choose::cost::{BIT, entropy};
 use crate::choose::rows::{N_BUCKETS, RowClassifier, RowStats, buckets};
 use crate::profile::{Effort, Profile};
-use crate::sparse::classes::{ColumnClasses, Form, Lines, MAX_CLASSED_COLUMNS, Part};
+use crate::sparse::classes::{ColumnClasses, Form, Lines, Part};
 use crate::sparse::{Classes, row_parts};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
 use crate::values::{Codebook, SymbolFinder, ValueCoder, ValueMap};
@@ -93,13 +93,15 @@ fn one_class() -> Classes {
 
 impl Learned {
     /// Learns from a `sample` of a payload's blocks, which are the `share` part of it (numerator and
-    /// denominator); `None` if there is nothing to learn.
+    /// denominator); `None` if there is nothing to learn. `by_column` are the entries of each column in the
+    /// whole payload, if its columns may get classes, else none.
     pub(super) fn from_sample<W: Word>(
         spec: PayloadSpec,
         options: EncodeOptions,
         sample: &[Entries<W>],
         codebook: Option<&Codebook<W>>,
         share: (u64, u64),
+        by_column: &[u64],
     ) -> Option<Self> {
         let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
         if W::WIDTH > 8 || n_entries == 0 {
@@ -124,7 +126,7 @@ impl Learned {
             symbols.for_each(|symbol| histogram[symbol] += 1);
         }
         learned.buckets = buckets(&histogram);
-        learned.find_classes(options, &mut sample, share);
+        learned.find_classes(options, &mut sample, share, by_column);
         Some(learned)
     }
 
@@ -134,6 +136,7 @@ impl Learned {
         options: EncodeOptions,
         sample: &mut [Coded<'_, W>],
         share: (u64, u64),
+        by_column: &[u64],
     ) {
         // An eighth of a bit for a nanosecond: a 200th of a float's entropy for a third of the time that
         // its entry takes.
@@ -180,18 +183,14 @@ impl Learned {
                 (*self, best_cost) = (other, cost);
             }
         }
-        if options.profile == Profile::Small
-            && options.effort == Effort::Thorough
-            && self.columns <= MAX_CLASSED_COLUMNS
-        {
-            let by_column = column_counts(sample, self.columns as usize);
+        if !by_column.is_empty() {
             let rows = self
                 .rows
                 .clone()
                 .or_else(|| RowClassifier::train(&stats, 2));
             let Some(rows) = rows else { return };
             for n in COLUMN_CLASSES {
-                let Some(columns) = column_classes(&by_column, n) else {
+                let Some(columns) = column_classes(by_column, n) else {
                     continue;
                 };
                 let mut other = self.with_rows(rows.clone(), Some(columns));
@@ -427,19 +426,6 @@ impl Counts {
 /// Bits of a code's lengths, in units of 2^-16 bits.
 fn code_cost(histogram: &[u64], order: SymbolOrder) -> u64 {
     PrefixCode::of_histogram(histogram).map_or(0, |code| code.written_bits(order) * BIT)
-}
-
-/// Entries of each column.
-fn column_counts<W: Word>(sample: &[Coded<'_, W>], columns: usize) -> Vec<u64> {
-    let mut counts = vec![0; columns];
-    for Coded { block, .. } in sample {
-        // Blocks are whole rows here.
-        block
-            .members
-            .iter()
-            .for_each(|&member| counts[member as usize % columns] += 1);
-    }
-    counts
 }
 
 /// Classes of columns that are about equally many and alike in their number of entries; those without

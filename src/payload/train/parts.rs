@@ -142,7 +142,7 @@ impl PartCounts {
         let escape = (ESCAPE as usize) << low_bits;
         let mut add = |gap: usize, count: u64| {
             steps[0] += (gap / escape) as u64 * count;
-            steps[(gap % escape >> low_bits) + 1] += count;
+            steps[((gap % escape) >> low_bits) + 1] += count;
         };
         let small = self
             .gaps

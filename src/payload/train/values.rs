@@ -143,7 +143,7 @@ mod tests {
         let (a, b) = (vec![10_000, 200, 10, 1], vec![1, 10, 200, 10_000]);
         let (tables, _) = share_tables(&[a.clone(), a.clone(), b.clone(), b], |cost| cost, 0);
         assert_eq!(tables, [0, 0, 1, 1]);
-        let (tables, cost) = share_tables(&[a.clone()], |cost| cost, 0);
+        let (tables, cost) = share_tables(std::slice::from_ref(&a), |cost| cost, 0);
         assert_eq!(tables, [0]);
         assert!(cost > 10 * BIT);
     }

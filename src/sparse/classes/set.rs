@@ -8,7 +8,7 @@ use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::huffman::DecodeTable;
 use crate::kernels::scatter::{Chain, count_nonzero, scatter};
-use crate::kernels::{Isa, expand, unpack};
+use crate::kernels::{Isa, columns, expand, unpack};
 use crate::sparse::{Rows, Target};
 use crate::stream::huffman::{Bundle, Run, write_bundle};
 use crate::stream::{self, Coding, bits};
@@ -272,12 +272,12 @@ impl<'a, 't> ClassedSet<'a, 't> {
         values: &[W],
         target: &mut Target<'_, W>,
     ) -> Result<()> {
-        let mut values = &values[..];
+        let mut values = values;
         for class in 0..self.classes.n_rows {
             let first = class * self.classes.n_columns();
             match &self.classes.columns {
                 None => {
-                    self.fill_rows(class, &self.parts[first], background, &mut values, target)?
+                    self.fill_rows(class, &self.parts[first], background, &mut values, target)?;
                 }
                 Some(_) => self.fill_columns(class, background, &mut values, target)?,
             }
@@ -298,7 +298,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
         let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
         match part {
             Stored::None => rows.for_each(|start| {
-                target.pieces(start..start + length, |_, out| fill(out, background))
+                target.pieces(start..start + length, |_, out| fill(out, background));
             }),
             Stored::All => {
                 for start in rows {
@@ -347,20 +347,23 @@ impl<'a, 't> ClassedSet<'a, 't> {
         values: &mut &[W],
         target: &mut Target<'_, W>,
     ) -> Result<()> {
+        let isa = target.isa();
         let mut lines = self.lines(class);
+        // The columns of a row's entries, in the order of their values.
+        let mut entries = Buffer::<u16>::new(self.row_length + columns::SLACK);
         for &row in self.rows_of(class) {
+            let mut n = 0;
+            for line in &mut lines {
+                n += line.select(isa, &mut entries[n..]);
+            }
+            let (of_row, rest) = values.split_at(n);
+            *values = rest;
             let start = row as usize * self.row_length;
             target.piece(start..start + self.row_length, |out| {
                 fill(out, background);
-                let mut left = values.iter();
-                for line in &mut lines {
-                    line.next(|column| {
-                        if let (Some(slot), Some(&value)) = (out.get_mut(column), left.next()) {
-                            *slot = value;
-                        }
-                    });
+                for (&column, &value) in entries[..n].iter().zip(of_row) {
+                    out[usize::from(column)] = value;
                 }
-                *values = left.as_slice();
             });
         }
         finish(&lines)
@@ -465,6 +468,36 @@ impl LineWalk<'_> {
                 true
             }),
         }
+    }
+
+    /// Writes the columns of the entries of the next line to `out`, and returns how many they are. There
+    /// is room for all columns of the line, and [`columns::SLACK`] more.
+    fn select(&mut self, isa: Isa, out: &mut [u16]) -> usize {
+        let columns = self.columns.unwrap_or_default();
+        let mut n = 0;
+        let mut put = |position: usize| match (columns.get(position), out.get_mut(n)) {
+            (Some(&column), Some(slot)) => {
+                *slot = column;
+                n += 1;
+                true
+            }
+            _ => false,
+        };
+        match &mut self.left {
+            Left::None => {}
+            Left::All => {
+                out[..columns.len()].copy_from_slice(columns);
+                return columns.len();
+            }
+            Left::Bitmap(bytes) => {
+                let (line, rest) = bytes.split_at(self.length.div_ceil(8));
+                *bytes = rest;
+                return columns::select(isa, line, columns, out);
+            }
+            Left::Steps(chain) => chain.walk(self.length, &mut put),
+            Left::WideSteps(chain) => chain.walk(self.length, &mut put),
+        }
+        n
     }
 
     /// Whether its chain ended with its lines.
