@@ -1,4 +1,4 @@
-"""Makes the seeds of the fuzz targets that read other model files than graphs.
+"""Makes the seeds of the kernels and of the fuzz targets that read other model files than graphs.
 
     make_seeds.py FOLDER
 
@@ -95,6 +95,11 @@ def saved_model():
     return model.SerializeToString(deterministic=True), meta.SerializeToString(deterministic=True)
 
 
+def kernel_input(kernel):
+    """Which kernel, the width of its elements, and small numbers that it takes for sizes or bytes."""
+    return bytes([kernel, 2, *(i * i * 89 % 251 % 97 for i in range(700))])
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -110,6 +115,8 @@ def main():
             "saved_model/saved_model.pb": model,
             "saved_model/graph.meta": meta,
         }
+        kernels = ("huffman", "unpack", "planes", "window", "bins", "expand", "columns", "copy")
+        seeds |= {f"kernels/{name}": kernel_input(i) for i, name in enumerate(kernels)}
     for name, content in seeds.items():
         path = os.path.join(sys.argv[1], name)
         os.makedirs(os.path.dirname(path), exist_ok=True)

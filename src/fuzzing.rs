@@ -9,7 +9,7 @@ use crate::archive::{Archive, Tensor};
 use crate::container::Index;
 use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Result};
-use crate::kernels::Store;
+use crate::kernels::{Isa, Store, differential};
 use crate::limits::Limits;
 use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
@@ -254,7 +254,7 @@ fn le_bytes<T: Element>(values: &[T]) -> Vec<u8> {
     bytemuck::cast_slice(&values).to_vec()
 }
 
-/// A payload of any bytes decodes to elements or gives an error, the same each time, and the
+/// A payload of any bytes decodes to elements or gives an error, the same with all kernels, and the
 /// entries of its blocks are among its elements. The first nine bytes say how many elements there
 /// are, of what width, in which rows, and how many bytes of tables and blocks.
 ///
@@ -265,7 +265,7 @@ pub fn block(bytes: &[u8]) {
         return;
     };
     if let Ok(record) = Record::new(&record, meta) {
-        with_word!(meta.width, W => decode_twice::<W>(&record, meta));
+        with_word!(meta.width, W => decode_in_every_way::<W>(&record, meta));
     }
 }
 
@@ -290,18 +290,30 @@ fn payload(bytes: &[u8]) -> Option<(PayloadMeta, Vec<u8>)> {
     Some((meta, record))
 }
 
-fn decode_twice<W: Word>(record: &Record<'_>, meta: PayloadMeta) {
-    let decoded = decode_record::<W>(record, meta, 0x55);
-    match (decoded, decode_record::<W>(record, meta, 0xaa)) {
-        (Ok(a), Ok(b)) => assert_eq!(a, b, "every byte is written, in the same way"),
-        (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string()),
-        (a, b) => panic!("{:?} and {:?}", a.is_ok(), b.is_ok()),
+/// Decodes a payload with all kernels that this machine has, into the caches and past them.
+fn decode_in_every_way<W: Word>(record: &Record<'_>, meta: PayloadMeta) {
+    let plain = decode_record::<W>(record, meta, (Isa::Plain, Store::Cached), 0x55);
+    for isa in Isa::available() {
+        for store in [Store::Cached, Store::PastCaches] {
+            match (&plain, decode_record::<W>(record, meta, (isa, store), 0xaa)) {
+                (Ok(plain), Ok(other)) => {
+                    assert!(*plain == other, "every byte is written, in the same way");
+                }
+                (Err(plain), Err(other)) => assert_eq!(plain.to_string(), other.to_string()),
+                (plain, other) => panic!("{:?} and {:?}", plain.is_ok(), other.is_ok()),
+            }
+        }
     }
 }
 
 /// The elements of a payload, written over bytes of `filler`.
-fn decode_record<W: Word>(record: &Record<'_>, meta: PayloadMeta, filler: u8) -> Result<Vec<u8>> {
-    let tables = record.tables::<W>()?;
+fn decode_record<W: Word>(
+    record: &Record<'_>,
+    meta: PayloadMeta,
+    (isa, store): (Isa, Store),
+    filler: u8,
+) -> Result<Vec<u8>> {
+    let tables = record.tables::<W>()?.with_isa(isa);
     let mut all = vec![filler; meta.decoded_bytes() as usize];
     let mut rest = &mut all[..];
     for block in 0..record.n_blocks() {
@@ -312,7 +324,7 @@ fn decode_record<W: Word>(record: &Record<'_>, meta: PayloadMeta, filler: u8) ->
         );
         let decoded = record.decode::<W>(block, &tables)?;
         let (out, after) = rest.split_at_mut(decoded.n_bytes());
-        decoded.fill(out, Store::Cached)?;
+        decoded.fill(out, store)?;
         let mut next = 0;
         decoded.for_each_entry(|position, bytes| {
             assert!(position >= next, "entries ascend");
@@ -325,6 +337,15 @@ fn decode_record<W: Word>(record: &Record<'_>, meta: PayloadMeta, filler: u8) ->
     }
     assert!(rest.is_empty(), "blocks are the whole payload");
     Ok(all)
+}
+
+/// Kernels: every version that this machine has does what the plain one does, whatever the bytes. The
+/// first byte says which kernel.
+///
+/// # Panics
+/// If that does not hold.
+pub fn kernels(bytes: &[u8]) {
+    differential::compare(bytes);
 }
 
 /// Graphs: see [`model_file`].
@@ -583,7 +604,7 @@ fn check_round_trip(spec: PayloadSpec, options: EncodeOptions, elements: &[u8]) 
         elements.len()
     );
     let decoded = Record::new(&record, meta)
-        .and_then(|record| with_word!(meta.width, W => decode_record::<W>(&record, meta, 0x55)));
+        .and_then(|record| with_word!(meta.width, W => decode_record::<W>(&record, meta, (Isa::active(), Store::Cached), 0x55)));
     match decoded {
         Ok(decoded) => assert_eq!(decoded, elements),
         Err(e) => panic!("what was encoded is decoded: {e}"),
@@ -720,10 +741,11 @@ mod tests {
 
     type Body = fn(&[u8]);
 
-    const TARGETS: [(&str, Body); 11] = [
+    const TARGETS: [(&str, Body); 12] = [
         ("open", open),
         ("decode", decode),
         ("block", block),
+        ("kernels", kernels),
         ("graphdef", graphdef),
         ("saved_model", saved_model),
         ("tflite", tflite),
@@ -775,7 +797,7 @@ mod tests {
         for (path, bytes) in files("fuzz/seeds/block") {
             let (meta, record) = payload(&bytes).unwrap();
             let decoded = Record::new(&record, meta).and_then(
-                |record| with_word!(meta.width, W => decode_record::<W>(&record, meta, 0)),
+                |record| with_word!(meta.width, W => decode_record::<W>(&record, meta, (Isa::active(), Store::Cached), 0)),
             );
             assert!(decoded.is_ok(), "{path}: {}", decoded.unwrap_err());
         }

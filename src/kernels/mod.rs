@@ -6,6 +6,8 @@
 
 pub(crate) mod columns;
 pub(crate) mod copy;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod differential;
 pub(crate) mod expand;
 pub(crate) mod fill;
 pub(crate) mod huffman;

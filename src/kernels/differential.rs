@@ -1,0 +1,249 @@
+//! Every kernel of this machine against the plain one, on any bytes: the body of a fuzz target and of
+//! a property test.
+
+use super::columns::{self, select};
+use super::expand::{BitmapRows, count_ones, expand_rows};
+use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
+use super::lookup::{Bin, MAX_LOW_BITS, bins};
+use super::window::Window;
+use super::{Isa, Store, copy, planes, unpack, window};
+use crate::cursor::Cursor;
+use crate::word::{Word, with_word};
+
+/// Widths that values are coded in.
+const CODED_WIDTHS: [usize; 4] = [1, 2, 4, 8];
+
+/// Runs the kernel that the first byte names on the bytes after it, in every version that this machine
+/// has.
+///
+/// # Panics
+/// If two of them differ.
+pub(crate) fn compare(bytes: &[u8]) {
+    let mut input = Cursor::new(bytes);
+    let (kernel, width) = (byte(&mut input), byte(&mut input));
+    let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
+    match kernel % 8 {
+        0 => decoded_symbols(&mut input),
+        1 => unpacked_symbols(&mut input),
+        2 => with_word!(width, W => joined_planes::<W>(&mut input)),
+        3 => with_word!(width, W => joined_windows::<W>(&mut input)),
+        4 => with_word!(width, W => looked_up_bins::<W>(&mut input)),
+        5 => with_word!(width, W => expanded_rows::<W>(&mut input)),
+        6 => selected_columns(&mut input),
+        _ => copied_bytes(&mut input),
+    }
+}
+
+/// The next byte, or zero.
+fn byte(input: &mut Cursor<'_>) -> u8 {
+    input.u8().unwrap_or(0)
+}
+
+/// The next number of two bytes, modulo `n`.
+fn below(input: &mut Cursor<'_>, n: usize) -> usize {
+    usize::from(input.u16().unwrap_or(0)) % n
+}
+
+/// As many of the next bytes as there are, up to `n`.
+fn take<'a>(input: &mut Cursor<'a>, n: usize) -> &'a [u8] {
+    let n = n.min(input.rest().len());
+    input.take(n).unwrap_or_default()
+}
+
+/// The next elements.
+fn words<W: Word>(input: &mut Cursor<'_>, n: usize) -> Vec<W> {
+    let bytes = take(input, n * W::WIDTH);
+    bytes.chunks_exact(W::WIDTH).map(W::from_le).collect()
+}
+
+/// Asserts that a kernel does the same in all versions.
+fn same<T: PartialEq + std::fmt::Debug>(run: impl Fn(Isa) -> T) {
+    let plain = run(Isa::Plain);
+    for isa in Isa::available() {
+        assert_eq!(run(isa), plain, "{}", isa.name());
+    }
+}
+
+fn decoded_symbols(input: &mut Cursor<'_>) {
+    // A complete code: the words are split until there are enough of them, or they are too long.
+    let mut lengths = vec![0u8];
+    for _ in 0..byte(input) {
+        let i = below(input, lengths.len());
+        if u32::from(lengths[i]) < MAX_CODE_BITS {
+            lengths[i] += 1;
+            lengths.push(lengths[i]);
+        }
+    }
+    lengths.sort_unstable();
+    let mut next = 0u16;
+    let words: Vec<(u8, u16, u8)> = (0..)
+        .zip(&lengths)
+        .map(|(symbol, &bits)| {
+            let word = match bits {
+                0 => 0,
+                bits => (next >> (MAX_CODE_BITS - u32::from(bits))).reverse_bits() >> (16 - bits),
+            };
+            next = next.wrapping_add(1 << (MAX_CODE_BITS - u32::from(bits)));
+            (symbol, word, bits)
+        })
+        .collect();
+    let table = DecodeTable::new(words.into_iter());
+    let n_symbols = below(input, 4096);
+    let n_streams = if byte(input) & 1 == 0 { MAX_STREAMS } else { 1 };
+    let starts: Vec<usize> = (0..n_streams).map(|_| below(input, 1024)).collect();
+    let bytes = take(input, usize::MAX);
+    let starts: Vec<usize> = starts.iter().map(|&start| start.min(bytes.len())).collect();
+    same(|isa| {
+        let mut streams = Streams::new(bytes, &starts);
+        let mut out = vec![0; n_symbols];
+        // In two parts, as runs follow each other.
+        let (first, second) = out.split_at_mut(n_symbols / 3);
+        streams.decode(isa, &table, first);
+        streams.decode(isa, &table, second);
+        let taken: Vec<usize> = (0..n_streams)
+            .map(|stream| streams.bits_taken(stream, starts[stream]))
+            .collect();
+        (out, taken)
+    });
+}
+
+fn unpacked_symbols(input: &mut Cursor<'_>) {
+    let bits = u32::from(byte(input) % 8) + 1;
+    let short = usize::from(byte(input) % 8);
+    let packed = take(input, usize::MAX);
+    let count = (8 * packed.len() / bits as usize).saturating_sub(short);
+    let packed = &packed[..(count * bits as usize).div_ceil(8)];
+    same(|isa| unpack::bytes(isa, packed, count, bits).map(|symbols| symbols.to_vec()));
+}
+
+fn joined_planes<W: Word>(input: &mut Cursor<'_>) {
+    let rotation = u32::from(byte(input)) % (8 * W::WIDTH as u32);
+    let bytes = take(input, usize::MAX);
+    let n = bytes.len() / W::WIDTH;
+    let planes: Vec<&[u8]> = bytes.chunks_exact(n.max(1)).take(W::WIDTH).collect();
+    if planes.len() == W::WIDTH {
+        same(|isa| {
+            let mut out = vec![W::default(); planes[0].len()];
+            planes::join(isa, &planes, rotation, &mut out);
+            out
+        });
+    }
+}
+
+fn joined_windows<W: Word>(input: &mut Cursor<'_>) {
+    let most = window::MAX_LOW_BITS.min(8 * W::WIDTH as u32 - 1);
+    let window = Window {
+        rotation: u32::from(byte(input)) % (8 * W::WIDTH as u32),
+        low_bits: u32::from(byte(input)) % (most + 1),
+        base: u64::from(input.u16().unwrap_or(0)),
+    };
+    let n = below(input, 1024);
+    let symbols = take(input, n);
+    let raw = take(input, usize::MAX);
+    same(|isa| {
+        let mut out = vec![W::default(); symbols.len()];
+        window::join(isa, window, symbols, raw, &mut out);
+        out
+    });
+}
+
+fn looked_up_bins<W: Word>(input: &mut Cursor<'_>) {
+    let most = MAX_LOW_BITS.min(8 * W::WIDTH as u32);
+    let all: Vec<Bin> = (0..byte(input))
+        .map(|_| {
+            let low_bits = u32::from(byte(input)) % (most + 1);
+            let base = words::<W>(input, 1)
+                .first()
+                .map_or(0, |word| word.to_bits());
+            // As in a file: the low bits of a base are zero.
+            let base = base >> low_bits << low_bits;
+            Bin { base, low_bits }
+        })
+        .collect();
+    let n = below(input, 1024);
+    let symbols = take(input, n);
+    let raw = take(input, usize::MAX);
+    same(|isa| {
+        let mut out = vec![W::default(); symbols.len()];
+        let bits = bins(isa, &all, symbols, raw, &mut out);
+        (bits, out)
+    });
+}
+
+fn expanded_rows<W: Word>(input: &mut Cursor<'_>) {
+    let length = below(input, 300) + 1;
+    let (n_rows, spare) = (usize::from(byte(input) % 16), usize::from(byte(input) % 40));
+    let first = byte(input);
+    let row_bytes = length.div_ceil(8);
+    let mut bitmaps = take(input, n_rows * row_bytes).to_vec();
+    bitmaps.truncate(bitmaps.len() / row_bytes * row_bytes);
+    for bitmap in bitmaps.chunks_exact_mut(row_bytes) {
+        // Bits after the last element are checked where a file is read.
+        bitmap[row_bytes - 1] &= 0xff >> (8 * row_bytes - length);
+    }
+    same(|isa| count_ones(isa, &bitmaps));
+    let n_rows = bitmaps.len() / row_bytes;
+    // Rows in an order of their own, with one between that stays as it is.
+    let rows: Vec<u32> = (0..n_rows as u32)
+        .map(|row| (row + u32::from(first)) % (n_rows as u32 + 1))
+        .collect();
+    let background = words::<W>(input, 1).first().copied().unwrap_or_default();
+    let seed: Vec<u8> = [take(input, usize::MAX), &[7, 11]].concat();
+    let values: Vec<W> = (0..count_ones(Isa::Plain, &bitmaps) + spare)
+        .map(|i| W::from_bits(seed[i % seed.len()] as u64 * 0x0101_0101 + i as u64))
+        .collect();
+    for store in [Store::Cached, Store::PastCaches] {
+        same(|isa| {
+            let mut out = vec![W::from_bits(0x55); (n_rows + 1) * length];
+            let rows = BitmapRows {
+                bitmaps: &bitmaps,
+                length,
+                rows: &rows,
+            };
+            let n = expand_rows(isa, store, rows, background, &values, &mut out);
+            copy::fence(isa);
+            (n, out)
+        });
+    }
+}
+
+fn selected_columns(input: &mut Cursor<'_>) {
+    let n = below(input, 600);
+    let bitmap = take(input, n.div_ceil(8));
+    let n = n.min(8 * bitmap.len());
+    let first = input.u16().unwrap_or(0);
+    let all: Vec<u16> = (0..n as u16).map(|i| first.wrapping_add(3 * i)).collect();
+    same(|isa| {
+        let mut out = vec![0; n + columns::SLACK];
+        let n = select(isa, bitmap, &all, &mut out);
+        out.truncate(n);
+        out
+    });
+}
+
+fn copied_bytes(input: &mut Cursor<'_>) {
+    let start = usize::from(byte(input) % 64);
+    let from = take(input, usize::MAX);
+    same(|isa| {
+        let mut to = vec![0x55; start + from.len() + 64];
+        copy::past_caches(isa, from, &mut to[start..start + from.len()]);
+        copy::fence(isa);
+        to
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn kernels_agree_on_any_bytes(kernel in 0u8..8, bytes in prop::collection::vec(
+            prop_oneof![any::<u8>(), 0u8..4], 0..1200,
+        )) {
+            compare(&[&[kernel], &bytes[..]].concat());
+        }
+    }
+}
