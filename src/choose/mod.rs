@@ -10,7 +10,7 @@ pub(crate) mod cost;
 pub(crate) mod rows;
 pub(crate) mod window;
 
-use crate::sparse::rows::{MAX_STEP_BITS, RowForm};
+use crate::sparse::rows::{MAX_STEP_BITS, RowCosts, RowForm};
 use crate::sparse::{Form, GapStats, PositionPlan};
 use crate::values::ValuePlan;
 use cost::entropy_bytes;
@@ -52,20 +52,20 @@ pub(crate) fn positions(
     nearest(costs)
 }
 
-/// Rows that can share a pointer.
-const ROW_GROUPS: [u16; 6] = [1, 2, 4, 8, 16, 32];
+/// Numbers of rows that can share a pointer.
+pub(crate) const ROW_GROUPS: [u16; 6] = [1, 2, 4, 8, 16, 32];
 
 /// How much pointers to more rows may cost: 1 / 256 of the block.
 const POINTER_SHARE: u64 = 256;
 
 /// How to keep entries of `width` bytes in rows: the narrowest steps or bitmaps, with pointers to as
-/// many rows as cost little. `cost` is in bytes, for `None` of a form that can't be.
-pub(crate) fn row_form(width: usize, cost: impl Fn(RowForm) -> Option<u64>) -> RowForm {
+/// many rows as cost little.
+pub(crate) fn row_form(width: usize, costs: &RowCosts) -> RowForm {
     let best_bits = |group| {
         (0..=MAX_STEP_BITS)
             .filter_map(|step_bits| {
                 let form = RowForm { step_bits, group };
-                cost(form).map(|cost| (cost, form))
+                costs.of(form).map(|cost| (cost, form))
             })
             .min_by_key(|(cost, form)| (*cost, form.step_bits))
     };

@@ -8,6 +8,7 @@ use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
 use crate::sparse::classes::Lines;
+use crate::sparse::rows::RowCosts;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
 use crate::stream::huffman::Run;
 use crate::stream::zstd;
@@ -261,9 +262,10 @@ impl<W: Word> BlockEncoder<W> {
         let plan = match block.members.len() {
             0 => PositionPlan::None,
             m if m == block.n as usize => PositionPlan::All,
-            _ => PositionPlan::Rows(choose::row_form(W::WIDTH, |form| {
-                sparse::rows::cost(&block.members, block.n, rows, form)
-            })),
+            _ => {
+                let costs = RowCosts::new(&block.members, block.n, rows, &choose::ROW_GROUPS);
+                PositionPlan::Rows(choose::row_form(W::WIDTH, &costs))
+            }
         };
         sparse::write(&mut bytes, plan, &block.members, block.n, Some(rows))?;
         let n_others = block.n - block.members.len() as u32;

@@ -507,7 +507,7 @@ mod tests {
             let (rows, form) = (Rows { columns, first_element }, RowForm { step_bits, group });
             let mut out = vec![PositionKind::Rows as u8];
             rows::write(&mut out, &members, n, rows, form);
-            prop_assert_eq!(Some(out.len() as u64), rows::cost(&members, n, rows, form));
+            prop_assert_eq!(Some(out.len() as u64), rows::RowCosts::new(&members, n, rows, &[form.group]).of(form));
             round_trip(PositionPlan::Rows(form), &members, n, Some(rows));
         }
 

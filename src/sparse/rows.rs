@@ -61,38 +61,88 @@ fn group_steps(out: &mut Vec<u8>, members: &[u32], start: u32, escape: u32) {
     }
 }
 
-/// Bytes that the set would take; `None` if it has more steps than pointers can count.
-pub(crate) fn cost(members: &[u32], n: u32, rows: Rows, form: RowForm) -> Option<u64> {
-    let ends: Vec<u32> = rows.ends(n).collect();
-    let groups = ends.len().div_ceil(usize::from(form.group)) as u64;
-    let head = HEAD_BYTES as u64 + 2 * groups;
-    if members.len() > MAX_STEPS {
-        return None;
-    }
-    if form.step_bits == 0 {
-        let starts = std::iter::once(&0).chain(&ends);
-        return Some(
-            head + starts
-                .zip(&ends)
-                .map(|(s, e)| u64::from((e - s).div_ceil(8)))
-                .sum::<u64>(),
-        );
-    }
-    let mut n_steps = 0;
-    for_each_group(members, &ends, form.group, |start, members| {
-        let mut after = start;
-        for &member in members {
-            n_steps += 1 + u64::from((member - after) / form.escape());
-            after = member + 1;
+/// What a set would take in each form.
+pub(crate) struct RowCosts {
+    n_members: usize,
+    n_rows: u64,
+    bitmap_bytes: u64,
+    /// For each number of rows that share a pointer: escapes with so many bits of a step.
+    escapes: Vec<(u16, [u64; MAX_STEP_BITS as usize + 1])>,
+}
+
+impl RowCosts {
+    /// Of a set over `n` positions; rows may share a pointer in `groups`.
+    pub(crate) fn new(members: &[u32], n: u32, rows: Rows, groups: &[u16]) -> Self {
+        let mut in_rows = [0; MAX_STEP_BITS as usize + 1];
+        let mut escapes: Vec<_> = groups.iter().map(|&group| (group, in_rows)).collect();
+        // Where the groups that the row is in start.
+        let mut starts = vec![0; groups.len()];
+        let (mut start, mut after, mut n_rows, mut bitmap_bytes) = (0, 0, 0, 0);
+        let mut left = members;
+        for end in rows.ends(n) {
+            for (group_start, &group) in starts.iter_mut().zip(groups) {
+                if n_rows % u64::from(group) == 0 {
+                    *group_start = start;
+                }
+            }
+            let (of_row, rest) = left.split_at(left.partition_point(|&m| m < end));
+            if let Some((&first, others)) = of_row.split_first() {
+                for ((_, escapes), &group_start) in escapes.iter_mut().zip(&starts) {
+                    add_escapes(escapes, first - after.max(group_start));
+                }
+                after = first + 1;
+                for &member in others {
+                    add_escapes(&mut in_rows, member - after);
+                    after = member + 1;
+                }
+            }
+            n_rows += 1;
+            bitmap_bytes += u64::from((end - start).div_ceil(8));
+            (start, left) = (end, rest);
         }
-    });
-    let second = if n_steps == members.len() as u64 {
-        0
-    } else {
-        2 * groups
-    };
-    let packed = (n_steps * u64::from(form.step_bits)).div_ceil(8);
-    (n_steps <= MAX_STEPS as u64).then_some(head + second + packed)
+        for (_, escapes) in &mut escapes {
+            escapes.iter_mut().zip(in_rows).for_each(|(a, b)| *a += b);
+        }
+        Self {
+            n_members: members.len(),
+            n_rows,
+            bitmap_bytes,
+            escapes,
+        }
+    }
+
+    /// Bytes that the set would take; `None` if pointers can't count its entries or steps, or not with
+    /// so many rows for each.
+    pub(crate) fn of(&self, form: RowForm) -> Option<u64> {
+        let pointers = 2 * self.n_rows.div_ceil(form.group.into());
+        let head = HEAD_BYTES as u64 + pointers;
+        if self.n_members > MAX_STEPS {
+            return None;
+        }
+        if form.step_bits == 0 {
+            return Some(head + self.bitmap_bytes);
+        }
+        let (_, escapes) = self
+            .escapes
+            .iter()
+            .find(|(group, _)| *group == form.group)?;
+        let n_escapes = escapes[form.step_bits as usize];
+        let n_steps = self.n_members as u64 + n_escapes;
+        let second = if n_escapes == 0 { 0 } else { pointers };
+        let packed = (n_steps * u64::from(form.step_bits)).div_ceil(8);
+        (n_steps <= MAX_STEPS as u64).then_some(head + second + packed)
+    }
+}
+
+/// Adds the escapes that a gap needs with so many bits of a step.
+fn add_escapes(escapes: &mut [u64; MAX_STEP_BITS as usize + 1], gap: u32) {
+    for (bits, count) in escapes.iter_mut().enumerate().skip(1) {
+        let escape = (1 << bits) - 1;
+        if gap < escape {
+            break;
+        }
+        *count += u64::from(gap / escape);
+    }
 }
 
 /// Calls `f` with the start of each group of rows and its members.
@@ -106,7 +156,7 @@ fn for_each_group(members: &[u32], ends: &[u32], group: u16, mut f: impl FnMut(u
     }
 }
 
-/// Appends the set of `members`, whose [`cost`] has been found. `out` is the block so far: only its kind.
+/// Appends the set of `members`, whose [cost](RowCosts) has been found. `out` is the block so far: only its kind.
 pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form: RowForm) {
     let ends: Vec<u32> = rows.ends(n).collect();
     let (mut entry_pointers, mut step_pointers) = (vec![], vec![]);
