@@ -1,5 +1,7 @@
 //! Costs in integers: the same on every machine, whatever its libm.
 
+use crate::kernels::huffman::MAX_CODE_BITS;
+use crate::stream::huffman::{ABSENT, SymbolOrder, written_bits};
 use std::sync::LazyLock;
 
 /// Fraction bits of [`log2`] and of every cost that is not in whole bits.
@@ -59,6 +61,21 @@ pub(crate) fn entropy(histogram: &[u64]) -> u64 {
         .sum()
 }
 
+/// What the lengths of a prefix code for this histogram take, about, in units of 2^-16 bits: those that
+/// its code words would have if they could have any length, rounded.
+pub(crate) fn code_lengths(histogram: &[u64], order: SymbolOrder) -> u64 {
+    let of_total = log2(histogram.iter().sum());
+    let length = |&count: &u64| match count {
+        0 => ABSENT,
+        count => {
+            let bits = (of_total.saturating_sub(log2(count)) + BIT / 2) / BIT;
+            bits.clamp(1, MAX_CODE_BITS.into()) as u8
+        }
+    };
+    let lengths: Vec<u8> = histogram.iter().map(length).collect();
+    written_bits(&lengths, order) * BIT
+}
+
 /// What an ideal coder needs for a choice of `count` of `total` positions, in units of 2^-16 bits.
 pub(crate) fn choice(count: u64, total: u64) -> u64 {
     entropy(&[count, total - count])
@@ -72,6 +89,7 @@ pub(crate) fn entropy_bytes(histogram: &[u32; 256]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::huffman::PrefixCode;
 
     #[test]
     fn logarithms_are_those_of_the_library() {
@@ -98,6 +116,17 @@ mod tests {
             );
             assert!((log2(value) as f64 - expected).abs() < 2.01, "{value}");
         }
+    }
+
+    #[test]
+    fn lengths_cost_about_what_those_of_the_code_do() {
+        let histogram: Vec<u64> = (0..200).map(|i| 100_000 >> (i / 16)).collect();
+        let code = PrefixCode::of_histogram(&histogram).unwrap();
+        for order in [SymbolOrder::Number, SymbolOrder::SetBits] {
+            let (about, exact) = (code_lengths(&histogram, order), code.written_bits(order));
+            assert!(about.abs_diff(exact * BIT) <= about / 8, "{about} {exact}");
+        }
+        assert_eq!(code_lengths(&[], SymbolOrder::Number), 0);
     }
 
     #[test]

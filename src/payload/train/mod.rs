@@ -423,11 +423,6 @@ impl Counts {
     }
 }
 
-/// Bits of a code's lengths, in units of 2^-16 bits.
-fn code_cost(histogram: &[u64], order: SymbolOrder) -> u64 {
-    PrefixCode::of_histogram(histogram).map_or(0, |code| code.written_bits(order) * BIT)
-}
-
 /// Classes of columns that are about equally many and alike in their number of entries; those without
 /// entries are a class of their own. `None` if there would be only one class.
 fn column_classes(counts: &[u64], n: usize) -> Option<ColumnClasses> {

@@ -1,7 +1,6 @@
 //! What the parts of the classes have, and in which form that is smallest.
 
-use super::code_cost;
-use crate::choose::cost::{BIT, entropy};
+use crate::choose::cost::{BIT, code_lengths, entropy};
 use crate::sparse::classes::{ESCAPE, Form, Lines, MAX_LOW_BITS, steps_of};
 use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
 
@@ -116,7 +115,7 @@ impl PartCounts {
         let coded = entropy(&self.bitmap);
         if coded < 8 * n_bytes * BIT {
             let coded = coded + price.of(SYMBOL * n_bytes) + expanding;
-            let tables = code_cost(&self.bitmap, SymbolOrder::SetBits) + price.of(TABLE);
+            let tables = code_lengths(&self.bitmap, SymbolOrder::SetBits) + price.of(TABLE);
             consider(Form::CodedBitmap, coded, tables);
         }
         let mut least = u64::MAX;
@@ -130,7 +129,7 @@ impl PartCounts {
             let n_steps: u64 = steps.iter().sum();
             let widening = if low_bits > 0 { WIDEN } else { 0 };
             let coded = coded + price.of((SYMBOL + SCATTER + widening) * n_steps);
-            let tables = code_cost(&steps, SymbolOrder::Number) + price.of(TABLE);
+            let tables = code_lengths(&steps, SymbolOrder::Number) + price.of(TABLE);
             consider(Form::CodedSteps { low_bits }, coded, tables);
         }
         best

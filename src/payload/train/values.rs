@@ -1,9 +1,8 @@
 //! How the values of a payload become symbols, and which row classes share a code for them.
 
-use super::code_cost;
 use super::{EncodeOptions, Entries, PayloadSpec};
 use crate::choose::bins::best_bins;
-use crate::choose::cost::{BIT, entropy};
+use crate::choose::cost::{BIT, code_lengths, entropy};
 use crate::choose::window::Prefixes;
 use crate::profile::{Effort, Profile};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
@@ -15,9 +14,6 @@ const MAX_SORTED: usize = 1 << 16;
 
 /// Values up to which the codes of windows are made to know what they cost.
 const FEW_VALUES: usize = 4096;
-
-/// Bits of the length of a code word, about.
-const LENGTH_COST: u64 = 2;
 
 /// Reading bins takes longer than a window: they must save this share of the values, 1 / 128.
 const BINS_GAIN: u64 = 128;
@@ -46,9 +42,9 @@ pub(super) fn map<W: Word>(
     let rotated = patterns().map(|pattern| pattern.rotate_left(rotation).to_bits());
     let code_cost = |histogram: &[u64]| {
         if n > FEW_VALUES {
-            return entropy(histogram) + histogram.len() as u64 * LENGTH_COST * BIT;
+            return entropy(histogram) + code_lengths(histogram, SymbolOrder::Number);
         }
-        let code = PrefixCode::cheapest(histogram, SymbolOrder::Number);
+        let code = PrefixCode::of_histogram(histogram);
         code.map_or(0, |code| {
             code.cost(histogram) + code.written_bits(SymbolOrder::Number)
         }) * BIT
@@ -84,7 +80,7 @@ pub(super) fn share_tables(
     table: u64,
 ) -> (Vec<u8>, u64) {
     let cost = |histogram: &[u64]| {
-        whole(entropy(histogram)) + code_cost(histogram, SymbolOrder::Number) + table
+        whole(entropy(histogram)) + code_lengths(histogram, SymbolOrder::Number) + table
     };
     let mut tables: Vec<(Vec<u64>, u64, usize)> = histograms
         .iter()

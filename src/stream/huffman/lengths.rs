@@ -1,5 +1,5 @@
-//! Lengths of an optimal prefix code whose code words have at most so many bits: package-merge
-//! (Larmore and Hirschberg 1990).
+//! Lengths of an optimal prefix code whose code words have at most so many bits: Huffman's where they
+//! are short enough, else by package-merge (Larmore and Hirschberg 1990).
 
 use super::ABSENT;
 use crate::kernels::huffman::MAX_CODE_BITS;
@@ -26,10 +26,18 @@ pub(crate) fn code_lengths(histogram: &[u64]) -> Vec<u8> {
     if symbols.len() < 2 {
         return lengths;
     }
-    let coins: Vec<Coin> = symbols
-        .iter()
-        .map(|&s| Coin {
-            weight: histogram[s],
+    let weights: Vec<u64> = symbols.iter().map(|&s| histogram[s]).collect();
+    let depths = huffman_depths(&weights);
+    if depths[0] <= MAX_CODE_BITS {
+        for (&symbol, depth) in symbols.iter().zip(depths) {
+            lengths[symbol] = depth as u8;
+        }
+        return lengths;
+    }
+    let coins: Vec<Coin> = weights
+        .into_iter()
+        .map(|weight| Coin {
+            weight,
             is_symbol: true,
         })
         .collect();
@@ -48,6 +56,37 @@ pub(crate) fn code_lengths(histogram: &[u64]) -> Vec<u8> {
         taken = 2 * (taken - n_symbols);
     }
     lengths
+}
+
+/// Bits of the code words of an optimal code without a limit (Huffman 1952), for two or more ascending
+/// weights; they descend.
+fn huffman_depths(weights: &[u64]) -> Vec<u32> {
+    let n = weights.len();
+    // Nodes that were joined come out ascending too: the two lightest are at the front of the leaves
+    // or of those. Of equal ones a leaf goes first, which makes the longest word as short as may be.
+    let (mut leaf, mut joined) = (0, 0);
+    let mut nodes: Vec<u64> = Vec::with_capacity(n - 1);
+    let mut parents = vec![0; 2 * n - 1];
+    while nodes.len() < n - 1 {
+        let mut weight = 0u64;
+        for _ in 0..2 {
+            let is_leaf = joined == nodes.len() || leaf < n && weights[leaf] <= nodes[joined];
+            let (node, lightest) = match is_leaf {
+                true => (leaf, weights[leaf]),
+                false => (n + joined, nodes[joined]),
+            };
+            *(if is_leaf { &mut leaf } else { &mut joined }) += 1;
+            parents[node] = n + nodes.len();
+            weight = weight.saturating_add(lightest);
+        }
+        nodes.push(weight);
+    }
+    let mut depths = vec![0; 2 * n - 1];
+    for node in (0..2 * n - 2).rev() {
+        depths[node] = depths[parents[node]] + 1;
+    }
+    depths.truncate(n);
+    depths
 }
 
 /// The symbols and the pairs of coins of the level below, by weight; of equal ones the symbol first.

@@ -187,9 +187,7 @@ impl PrefixCode {
 
     /// Bits that [`write`](Self::write) takes.
     pub(crate) fn written_bits(&self, order: SymbolOrder) -> u64 {
-        let mut bits = BitWriter::default();
-        self.write(&mut bits, order);
-        bits.len()
+        written_bits(&self.lengths, order)
     }
 
     /// Appends the lengths: each as its difference to the one before (spec §10.3.1).
@@ -197,10 +195,7 @@ impl PrefixCode {
         let mut last = FIRST_LENGTH;
         for symbol in order.symbols(self.lengths.len()) {
             let length = self.lengths[symbol];
-            let zeros = match length >= last {
-                true => 2 * u32::from(length - last),
-                false => 2 * u32::from(last - length) - 1,
-            };
+            let zeros = zeros_of_step(last, length);
             bits.put(1 << zeros, zeros + 1);
             last = length;
         }
@@ -240,6 +235,25 @@ impl PrefixCode {
         }
         Ok(code)
     }
+}
+
+/// The zeros that say how a length differs from the `last` one; a one follows.
+fn zeros_of_step(last: u8, length: u8) -> u32 {
+    match length >= last {
+        true => 2 * u32::from(length - last),
+        false => 2 * u32::from(last - length) - 1,
+    }
+}
+
+/// Bits that the lengths of a code take, which has one for every symbol of its alphabet.
+pub(crate) fn written_bits(lengths: &[u8], order: SymbolOrder) -> u64 {
+    let mut last = FIRST_LENGTH;
+    let mut bits = 0;
+    for symbol in order.symbols(lengths.len()) {
+        bits += u64::from(zeros_of_step(last, lengths[symbol])) + 1;
+        last = lengths[symbol];
+    }
+    bits
 }
 
 #[cfg(test)]
