@@ -67,12 +67,13 @@ pub(crate) struct Streams<'a> {
 }
 
 impl<'a> Streams<'a> {
-    /// One to eight streams that begin at these offsets of `bytes`. Bytes beyond a stream's end may
+    /// One stream or eight that begin at these offsets of `bytes`. Bytes beyond a stream's end may
     /// be loaded, but for a good stream they make no difference.
     ///
     /// # Panics
-    /// If there are more than eight.
+    /// If there are as many as no bundle has.
     pub(crate) fn new(bytes: &'a [u8], starts: &[usize]) -> Self {
+        assert!(matches!(starts.len(), 1 | MAX_STREAMS));
         let mut at = [0; MAX_STREAMS];
         at[..starts.len()].copy_from_slice(starts);
         Self {
@@ -107,18 +108,25 @@ impl<'a> Streams<'a> {
                 n = rounds(self, out);
             }
         }
-        // The same with care: what lies beyond `bytes` is not loaded.
-        for symbols in out.chunks_mut(self.n_streams * SYMBOLS_PER_FILL) {
-            for stream in 0..self.n_streams.min(symbols.len()) {
-                self.fill(stream);
+        match self.n_streams {
+            MAX_STREAMS => self.decode_with_care::<MAX_STREAMS>(table, out),
+            _ => self.decode_with_care::<1>(table, out),
+        }
+    }
+
+    /// As [`decode`](Self::decode) from `N` streams, of which there are as many; what lies beyond
+    /// `bytes` is not loaded.
+    fn decode_with_care<const N: usize>(&mut self, table: &DecodeTable, out: &mut [u8]) {
+        for symbols in out.chunks_mut(N * SYMBOLS_PER_FILL) {
+            let n_filled = N.min(symbols.len());
+            (0..n_filled).for_each(|stream| self.fill(stream));
+            let mut buffers: [u64; N] = std::array::from_fn(|stream| self.buffers[stream]);
+            let (rows, rest) = symbols.as_chunks_mut::<N>();
+            for row in rows {
+                decode_row(row, &mut buffers, table);
             }
-            for symbols in symbols.chunks_mut(self.n_streams) {
-                for (symbol, buffer) in symbols.iter_mut().zip(&mut self.buffers) {
-                    let entry = table.0[*buffer as usize % ENTRIES];
-                    *symbol = (entry >> 8) as u8;
-                    *buffer >>= entry & 63;
-                }
-            }
+            decode_row(rest, &mut buffers, table);
+            self.buffers[..N].copy_from_slice(&buffers);
         }
     }
 
@@ -154,6 +162,16 @@ impl<'a> Streams<'a> {
     }
 }
 
+/// Decodes a symbol from each stream, from the first one on.
+#[inline]
+fn decode_row(symbols: &mut [u8], buffers: &mut [u64], table: &DecodeTable) {
+    for (symbol, buffer) in symbols.iter_mut().zip(buffers) {
+        let entry = table.0[*buffer as usize % ENTRIES];
+        *symbol = (entry >> 8) as u8;
+        *buffer >>= entry & 63;
+    }
+}
+
 /// Decodes whole rounds; there are no more of them than [`Streams::n_rounds`].
 fn decode_rounds(streams: &mut Streams<'_>, table: &DecodeTable, out: &mut [u8]) {
     for round in out.as_chunks_mut::<ROUND>().0 {
@@ -161,11 +179,7 @@ fn decode_rounds(streams: &mut Streams<'_>, table: &DecodeTable, out: &mut [u8])
             streams.fill(stream);
         }
         for symbols in round.as_chunks_mut::<MAX_STREAMS>().0 {
-            for (symbol, buffer) in symbols.iter_mut().zip(&mut streams.buffers) {
-                let entry = table.0[*buffer as usize % ENTRIES];
-                *symbol = (entry >> 8) as u8;
-                *buffer >>= entry & 63;
-            }
+            decode_row(symbols, &mut streams.buffers, table);
         }
     }
 }

@@ -48,6 +48,7 @@ impl BitWriter {
     }
 
     /// Bits so far.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {
         8 * self.out.len() as u64 + u64::from(self.held)
     }
