@@ -7,6 +7,7 @@ use crate::container::{Index, Source, TensorRow};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
+use crate::mapped::prefer_huge_pages;
 use crate::payload::{self, Record};
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
@@ -298,8 +299,9 @@ impl<'a> Tensor<'a> {
         // Before any memory is reserved: how many elements are opaque is not limited.
         self.readable_width().within(|| self.place())?;
         let mut out = vec![T::zeroed(); to_usize(elements.end - elements.start)?];
-        self.read_range(elements, bytemuck::cast_slice_mut(&mut out))
-            .within(|| self.place())?;
+        let bytes = bytemuck::cast_slice_mut(&mut out);
+        prefer_huge_pages(bytes);
+        self.read_range(elements, bytes).within(|| self.place())?;
         T::swap_if_big_endian(&mut out);
         Ok(out)
     }
