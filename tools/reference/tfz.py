@@ -456,6 +456,7 @@ def count_nnz(dtype, width, data):
 # --- §8 Payloads ------------------------------------------------------------------------------
 
 MAX_BLOCK_ELEMENTS, MAX_BLOCK_BYTES = 1 << 22, 1 << 24
+MIN_BLOCK_BYTES = 6
 
 
 class Payload:
@@ -473,7 +474,8 @@ class Payload:
         require(0 < blocks <= elements, where, f"{blocks} blocks of {elements} elements")
         self.directory_bytes = 16 * (blocks - 1) + 4 if blocks > 1 else 0
         self.blocks_bytes = stored_bytes - table_bytes - self.directory_bytes
-        require(self.blocks_bytes >= 0, where, f"{stored_bytes} bytes do not hold the record")
+        fits = self.blocks_bytes >= MIN_BLOCK_BYTES * blocks
+        require(fits, where, f"{stored_bytes} bytes do not hold {blocks} blocks and the rest")
         self.width, self.elements, self.columns = width, elements, columns
         self.table_bytes, self.blocks = table_bytes, blocks
 
@@ -887,9 +889,8 @@ def read_rows(reader, n, columns, first):
     """§9.1.4."""
     where = reader.where
     form = reader.u8()
-    if form & 0xF0:
+    if form > 8:
         reject(UNSUPPORTED, where, f"form {form:#04x} of rows")
-    require(form <= 8, where, f"step_bits is {form}")
     group, n_entries, n_steps = (uint(reader.take(size)) for size in (2, 4, 4))
     require(group, where, "groups of no rows")
     require(max(n_entries, n_steps) < 65_536, where, f"{n_entries} entries, {n_steps} steps")
@@ -897,7 +898,6 @@ def read_rows(reader, n, columns, first):
     rows = list(rows_of_block(n, columns, first))
     groups = [(rows[i][1], rows[min(i + group, len(rows)) - 1][2]) for i in range(0, len(rows), group)]
     entry_pointers = read_pointers(reader, len(groups))
-    step_pointers = entry_pointers if n_steps == n_entries else read_pointers(reader, len(groups))
     if form == 0:
         found = []
         for _, start, end in rows:
@@ -905,6 +905,8 @@ def read_rows(reader, n, columns, first):
             found.append(start + bits_set(line, end - start, where))
         positions = np.concatenate(found)
     else:
+        same = n_steps == n_entries
+        step_pointers = entry_pointers if same else read_pointers(reader, len(groups))
         steps = read_packed(reader, n_steps, form)
         bounds = [*step_pointers.tolist(), n_steps]
         require(bounds == sorted(bounds), where, "the step pointers descend")
@@ -967,12 +969,10 @@ def read_coded(reader, entries, tables):
     """§9.2.1."""
     where, coder, m = reader.where, tables.coder, len(entries.positions)
     require(coder, where, "coded values in a payload without a value coder")
-    lengths = [m]
-    if coder.n_tables > 1:
-        require(entries.of_row_class, where, "several value tables, entries without classes")
-        lengths = [0] * coder.n_tables
-        for table, count in zip(tables.classes.value_tables, entries.of_row_class):
-            lengths[table] += count
+    lengths = [0] * coder.n_tables
+    value_tables = tables.classes.value_tables if entries.of_row_class else [0]
+    for table, count in zip(value_tables, entries.of_row_class or [m]):
+        lengths[table] += count
     bundle = entries.bundle or Bundle(reader)
     symbols = np.concatenate([bundle.run(*run) for run in zip(coder.codes, lengths)])
     if not entries.bundle:
@@ -1176,7 +1176,6 @@ def read_huffman(reader, k, bits):
     """§10.3.3."""
     require(bits <= 8, reader.where, f"Huffman coding of {bits} bits")
     alphabet = reader.u8() + 1
-    require(alphabet <= 1 << bits, reader.where, f"{alphabet} symbols of {bits} bits")
     first = reader.at
     begin = Bits(reader)
     code = PrefixCode(begin, range(alphabet))
@@ -1185,6 +1184,7 @@ def read_huffman(reader, k, bits):
     words = CodedBits(reader.data[first : first + longest], reader.where, start)
     symbols = words.decode(code, k)
     reader.at = first + words.end()
+    require(symbols.max() < 1 << bits, reader.where, f"symbol {symbols.max()} of {bits} bits")
     return symbols
 
 
