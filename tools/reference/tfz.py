@@ -629,7 +629,9 @@ def read_bins_and_codes(reader, tables):
 def read_bins(bits, coder, width_bits):
     """§8.2.2: the leaves of the trie."""
     low_bits, firsts = [], []
-    left = [(0, 0)]  # nodes to be read, the next one last: (depth, the bits that patterns begin with)
+    left = [
+        (0, 0)
+    ]  # nodes to be read, the next one last: (depth, the bits that patterns begin with)
     while left:
         depth, begin = left.pop()
         if bits.take() == 0:
@@ -739,7 +741,9 @@ def read_positions(reader, n, tables, first, alternates=False):
     if kind == 2:
         return Entries(read_bitmap(reader, n))
     if kind == 3:
-        return Entries(read_relative_index(reader, n, None if alternates else tables.columns, first))
+        return Entries(
+            read_relative_index(reader, n, None if alternates else tables.columns, first)
+        )
     if kind > 5:
         reject(UNSUPPORTED, reader.where, f"position kind {kind}")
     require(not alternates, reader.where, f"alternates of position kind {kind}")
@@ -896,7 +900,9 @@ def read_rows(reader, n, columns, first):
     require(max(n_entries, n_steps) < 65_536, where, f"{n_entries} entries, {n_steps} steps")
     require(form or n_steps == 0, where, f"{n_steps} steps beside a bitmap")
     rows = list(rows_of_block(n, columns, first))
-    groups = [(rows[i][1], rows[min(i + group, len(rows)) - 1][2]) for i in range(0, len(rows), group)]
+    groups = [
+        (rows[i][1], rows[min(i + group, len(rows)) - 1][2]) for i in range(0, len(rows), group)
+    ]
     entry_pointers = read_pointers(reader, len(groups))
     if form == 0:
         found = []
@@ -910,10 +916,12 @@ def read_rows(reader, n, columns, first):
         steps = read_packed(reader, n_steps, form)
         bounds = [*step_pointers.tolist(), n_steps]
         require(bounds == sorted(bounds), where, "the step pointers descend")
-        positions = np.concatenate([
-            start + walk(steps[a:b], (1 << form) - 1, 0, 0, end - start, where)
-            for (start, end), a, b in zip(groups, bounds, bounds[1:])
-        ])
+        positions = np.concatenate(
+            [
+                start + walk(steps[a:b], (1 << form) - 1, 0, 0, end - start, where)
+                for (start, end), a, b in zip(groups, bounds, bounds[1:])
+            ]
+        )
     require(len(positions) == n_entries, where, f"{len(positions)} entries, not {n_entries}")
     before = np.searchsorted(positions, [start for start, _ in groups])
     require((before == entry_pointers).all(), where, "the entry pointers are others")
@@ -1491,7 +1499,9 @@ def run_example(kind, params, data):
         reader = Reader(data, "example")
         columns = None if number.get("alternates") else number.get("columns", number["n"])
         tables = Tables(1, columns or 1)
-        members = read_positions(reader, number["n"], tables, number.get("first", 0), columns is None)
+        members = read_positions(
+            reader, number["n"], tables, number.get("first", 0), columns is None
+        )
         reader.end("the position set")
         return " ".join(map(str, members.positions))
     if kind == "block":
