@@ -2053,6 +2053,8 @@ def good_coders():
     windowed("u8", "a window without low bits", 1, [0x43, 0x40, 0x4F], 0, 0, 0x40, 16)
     windowed("u8-7", "seven low bits, a rotation by 7", 1, [1, 2, 0xFF, 0x80], 7, 7, 0, 2)
     windowed("i32", "integers, eight streams", 4, list(range(300, 321)), 0, 4, 18, 3, "int32", 8)
+    close = [(1 << 60) + 0x7FFFF1, (1 << 60) + 1, (1 << 60) + 0x123456]
+    windowed("u64-20", "20 low bits of 64", 8, close, 0, 20, 1 << 40, 8)
     many = [1 << 63, 3, (1 << 64) - 1]
     windowed("u64", "56 low bits", 8, many, 0, 56, 0, 256)
     windowed(
@@ -2688,6 +2690,8 @@ def bad_coders():
 
     for id in (3, 15):
         table(f"coder-{id}", f"value coder {id}", u8(id), unsupported, bits=TWO.bits())
+        rule = f"value coder {id}, whatever bits 4 to 7 are"
+        table(f"coder-{id}-of-many", rule, u8(id | 0xF0), unsupported, bits=TWO.bits())
     table("coder-absent", "tables that end before the value coder", b"", flags=8)
     coder = window(1, 100, 0, 2)
     table(

@@ -996,8 +996,9 @@ def read_coded(reader, entries, tables):
         require(size == -(-n_bits // 8), where, f"{n_bits} low bits in {size} bytes")
         low = read_low_bits(reader.take(size), low_bits, where)
         return (coder.bin_firsts[symbols] | low).astype(unsigned).tobytes()
-    low = read_packed(reader, m, coder.low_bits) if coder.low_bits else 0
-    words = (np.uint64(coder.base) + symbols << np.uint64(coder.low_bits)) + low
+    words = np.uint64(coder.base) + symbols << np.uint64(coder.low_bits)
+    if coder.low_bits:
+        words += read_packed(reader, m, coder.low_bits).astype(np.uint64)
     patterns = rotate_right(words.astype(unsigned).tobytes(), tables.width, coder.rotation)
     patches = reader.varint()
     require(patches <= m, where, f"{patches} patches of {m} entries")
