@@ -1,8 +1,9 @@
-"""Makes the seeds of the kernels and of the fuzz targets that read other model files than graphs.
+"""Makes the seeds of the kernels, of blocks with classes, rows, coded values or Huffman coding, and of
+the fuzz targets that read other model files than graphs.
 
     make_seeds.py FOLDER
 
-Writes FOLDER/TARGET/NAME for each. Needs tensorflow, keras and h5py. The files hold a few small
+Writes FOLDER/TARGET/NAME for each. Needs what is in tools/requirements.txt. The files hold a few small
 tensors each, so that a fuzzer soon reaches every part of them.
 """
 
@@ -10,6 +11,7 @@ import os
 import struct
 import sys
 import tempfile
+from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -100,6 +102,32 @@ def kernel_input(kernel):
     return bytes([kernel, 2, *(i * i * 89 % 251 % 97 for i in range(700))])
 
 
+VECTORS = """
+aligned-block aligned-blocks aligned-values-16 bins-256 bins-f32 bins-f64 bins-root bundle-8
+bundle-8-longer classes-16 classes-8-streams classes-alternates classes-background classes-blocks
+classes-columns classes-columns-huffman classes-dead classes-empty classes-low-bits-of-parts
+classes-rows classes-steps-escape coded-16-tables coded-bins-tables coded-classes-8-streams
+codes-3 coded-other-kind coded-window-tables huffman-11-bits huffman-relative patches
+rows-aligned rows-bitmap-groups rows-codebook-aligned rows-cut-groups rows-groups rows-steps
+rows-steps-1-bit rows-steps-7-bits window-f64 window-i32 window-u64
+""".split()
+
+
+def payload_of_vector(name):
+    """The first payload of a vector as the target `block` takes it."""
+    root = Path(__file__).resolve().parent.parent
+    sys.path.insert(0, str(root / "tools/reference"))
+    import tfz
+
+    archive = tfz.open_archive(root / f"spec/vectors/v0/good-{name}.tfz")
+    payload, (start, end) = archive.payloads[0], archive.records[0]
+    rows = payload.elements // payload.columns
+    assert rows <= 256 and payload.columns <= 512, "more than the target takes"
+    sizes = rows - 1, payload.columns - 1, payload.table_bytes, payload.blocks
+    head = struct.pack("<B4H", payload.width.bit_length() - 1, *sizes)
+    return head + archive.data[start:end]
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -117,6 +145,7 @@ def main():
         }
         kernels = ("huffman", "unpack", "planes", "window", "bins", "expand", "columns", "copy")
         seeds |= {f"kernels/{name}": kernel_input(i) for i, name in enumerate(kernels)}
+    seeds |= {f"block/{name}": payload_of_vector(name) for name in VECTORS}
     for name, content in seeds.items():
         path = os.path.join(sys.argv[1], name)
         os.makedirs(os.path.dirname(path), exist_ok=True)

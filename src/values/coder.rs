@@ -159,6 +159,11 @@ impl ValueCoderHead {
             )));
         }
         let head = cursor.u8()?;
+        let kind = head & 15;
+        // First, since nobody knows what the other bits mean to another kind.
+        if kind > 2 {
+            return Err(Error::unsupported(format!("value coder {kind}")));
+        }
         let n_tables = usize::from(head >> 4) + 1;
         match classes {
             Some(classes) if n_tables > 1 => classes.read_value_tables(cursor, n_tables)?,
@@ -170,7 +175,7 @@ impl ValueCoderHead {
             _ => {}
         }
         let pattern_bits = 8 * W::WIDTH as u32;
-        let map = match head & 15 {
+        let map = match kind {
             0 => {
                 let (rotation, low_bits) = (u32::from(cursor.u8()?), u32::from(cursor.u8()?));
                 let base = cursor.varint()?;
@@ -193,12 +198,11 @@ impl ValueCoderHead {
                 })
             }
             1 => None,
-            2 => Some(ValueMap::Codes {
+            _ => Some(ValueMap::Codes {
                 n_symbols: codebook
                     .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?
                     .len(),
             }),
-            id => return Err(Error::unsupported(format!("value coder {id}"))),
         };
         Ok(Self { n_tables, map })
     }

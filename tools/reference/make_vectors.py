@@ -179,6 +179,145 @@ class P:
         self.record = table + body + directory_
 
 
+# --- Prefix codes, classes, coded values and rows ---------------------------------------------
+
+
+def bit_bytes(bits):
+    """A text of 0 and 1, the first one the lowest bit of byte 0; with zeros up to a whole byte."""
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
+
+
+BY_SET_BITS = sorted(range(256), key=lambda symbol: bin(symbol).count("1"))
+NO_WORD = 12
+
+
+class Code:
+    """A prefix code (§10.3.1): `lengths` of the words of the symbols 0, 1, …, or a dict of those that
+    have one."""
+
+    def __init__(self, lengths, n=256):
+        if isinstance(lengths, dict):
+            lengths = [lengths.get(symbol, NO_WORD) for symbol in range(n)]
+        self.lengths = lengths
+        self.words, word, before = {}, -1, 0
+        for symbol in sorted(range(len(lengths)), key=lambda symbol: lengths[symbol]):
+            length = lengths[symbol]
+            if length < NO_WORD:
+                word = word + 1 << length - before
+                before = length
+                self.words[symbol] = f"{word:0{length}b}"[:length]
+
+    def bits(self, order=None):
+        """How it is written."""
+        out, before = "", 8
+        for symbol in order or range(len(self.lengths)):
+            d = self.lengths[symbol] - before
+            out += "0" * (2 * d if d >= 0 else -2 * d - 1) + "1"
+            before = self.lengths[symbol]
+        return out
+
+    def of(self, symbols):
+        return "".join(self.words[symbol] for symbol in symbols)
+
+
+def huffman(code, more=""):
+    """Makes streams in Huffman coding (§10.3.3) with this code."""
+
+    def stream(symbols, bits=8):
+        return b"\2" + u8(len(code.lengths) - 1) + bit_bytes(code.bits() + code.of(symbols) + more)
+
+    return stream
+
+
+def bundle(*runs, n=1, shortest=None, bits=None, more="", number=None):
+    """§10.3.2: `runs` are codes and symbols. `more` are bits that follow in each stream."""
+    streams = ["".join(code.of(symbols[i::n]) for code, symbols in runs) for i in range(n)]
+    streams = [bit_bytes(stream + more) for stream in streams]
+    lengths = [len(stream) for stream in streams]
+    shortest = min(lengths) if shortest is None else shortest
+    out = u8(n if number is None else number) + varint(shortest)
+    if n > 1:
+        longer = [length - shortest for length in lengths]
+        bits = max(longer).bit_length() if bits is None else bits
+        out += u8(bits) + sum(x << i * bits for i, x in enumerate(longer)).to_bytes(bits, "little")
+    return out + b"".join(streams)
+
+
+def step_form(code, low_bits=0):
+    return u8(4 | low_bits << 4) + u8(len(code.lengths) - 1)
+
+
+FORM_NONE, FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP = b"\0", b"\1", b"\2", b"\3"
+
+
+def classes(k, c, forms, of_column=b""):
+    return u8(k - 1 | c - 1 << 4) + of_column + b"".join(forms)
+
+
+def class_set(rest, steps=(), rows=b"", low=b"", bitmaps=b""):
+    """§9.1.3: `rest` is the bundle."""
+    return b"\4" + rows + b"".join(map(varint, steps)) + rest + low + bitmaps
+
+
+WINDOW, BINS, CODES = range(3)
+
+
+def window(rotation, low_bits, base, n, value_tables=b"", n_tables=1):
+    head = u8(WINDOW | n_tables - 1 << 4) + value_tables
+    return head + u8(rotation) + u8(low_bits) + varint(base) + u8(n - 1)
+
+
+def coded_tables(
+    classes=b"", coder=b"", bits="", background=b"", codebook=(), aligned=None, flags=0, more=b""
+):
+    """§8.2. `aligned` is the padding, if any."""
+    flags |= bool(background) | bool(codebook) << 1 | bool(classes) << 2 | bool(coder) << 3
+    flags |= (aligned is not None) << 4
+    body = u8(flags) + background
+    if codebook:
+        body += u8(len(codebook) - 1) + b"".join(codebook)
+    body += classes + coder + bit_bytes(bits) + more
+    if aligned is not None:
+        body += bytes(-(len(body) + 4) % 8) if aligned is True else aligned
+    return crc(body)
+
+
+def low_packed(symbols, bits):
+    """§10.1: without a coding before it."""
+    return packed(symbols, bits)[1:]
+
+
+def coded(rest, symbols=b""):
+    """§9.2.1: `symbols` is the bundle, if it is not that of the entries."""
+    return b"\3" + symbols + rest
+
+
+def patches(*rows):
+    return varint(len(rows)) + b"".join(varint(skipped) + pattern for skipped, pattern in rows)
+
+
+def bin_low(bits):
+    data = bit_bytes(bits)
+    return varint(len(data)) + data
+
+
+def rows_set(step_bits, group, n_entries, n_steps, entries, steps=(), data=b""):
+    """§9.1.4: `entries` and `steps` are the pointers."""
+    pointers = b"".join(struct.pack("<H", pointer) for pointer in (*entries, *steps))
+    return b"\5" + struct.pack("<BHII", step_bits, group, n_entries, n_steps) + pointers + data
+
+
+def aligned_values(before, data, pad=b"\0"):
+    """§9.2: `before` are the bytes of the block in front of them."""
+    return b"\4" + pad * (-(before + 1) % 8) + data
+
+
+def aligned_block(entries, alternates=NONE, values=b"", padding=None):
+    body = entries + alternates + values
+    return crc(body + (bytes(-(len(body) + 4) % 8) if padding is None else padding))
+
+
 # --- The file ---------------------------------------------------------------------------------
 
 FIELDS = (
@@ -186,7 +325,7 @@ FIELDS = (
     " section_kind section_bytes section_align section_payloads payload_width payload_elements"
     " payload_columns payload_stored_bytes payload_table_bytes payload_blocks tensor_name"
     " tensor_file tensor_dtype tensor_rank tensor_dim tensor_source tensor_at tensor_repeats"
-    " tensor_nnz empty_folder is_folder"
+    " tensor_nnz empty_folder is_folder profile"
 ).split()
 DTYPES = (
     "float32 float64 int32 uint8 int16 int8 string complex64 int64 bool qint8 quint8 qint32"
@@ -208,6 +347,8 @@ def encode_manifest(m):
         column = m[name]
         if name == "is_folder":
             out += b"\xe0\x01" + bytes([column]) if column else b""
+        elif name == "profile":
+            out += b"\xe8\x01" + varint(column) if column != [] else b""
         elif name.endswith("_name") or name == "empty_folder":
             for value in column:
                 value = value if isinstance(value, bytes) else value.encode()
@@ -1264,7 +1405,8 @@ def bad_payloads():
         "§8.2: a codebook that is ascending as signed numbers",
         made,
     )
-    unsupported("table-flag-2", "tensor", "§8.2: another table flag", with_table(tables(flags=4)))
+    made = with_table(tables(flags=4))
+    bad("table-flag-2-alone", "tensor", "§8.2: flags that announce classes, without them", made)
     unsupported(
         "table-flag-7",
         "tensor",
@@ -1396,20 +1538,22 @@ def bad_blocks():
     def made(data, n=8, width=1, table=b"", columns=None):
         return one(width, bytes(n * width), data, columns, table)
 
-    def broken(name, rule, data, kind="bad", **how):
+    def broken(name, rule, data, kind="bad", level="tensor", **how):
         how_ = made(data, **how)
-        (bad if kind == "bad" else unsupported)(name, "tensor", rule, how_)
+        (bad if kind == "bad" else unsupported)(name, level, rule, how_)
 
     v = raw(b"\1")
     broken("block-crc", "§9: CRC-32 of a block", crc(ALL + NONE + raw(bytes(8)), 1))
     broken(
         "block-crc-kind",
-        "§1.3, §9: a position kind that is not defined under a wrong CRC-32",
+        "§8: a payload of one block has less than 6 bytes for it; a position kind under a wrong CRC-32",
         crc(b"\4", 1),
+        level="open",
     )
-    broken("block-3-bytes", "§9: a block too short for a CRC-32", b"\0\0\0")
-    broken("block-empty", "§9: a block of a CRC-32 alone", crc(b""))
-    broken("block-no-alternates", "§9: a block without alternates", crc(NONE))
+    rule = "§8: a payload of one block has less than 6 bytes for it"
+    broken("block-3-bytes", rule, b"\0\0\0", level="open")
+    broken("block-empty", rule + ": a CRC-32 alone", crc(b""), level="open")
+    broken("block-no-alternates", rule + ": no alternates", crc(NONE), level="open")
     broken("block-no-values", "§9: entries without values", crc(ALL + NONE))
     broken("block-trailing", "§9: a byte after the values", block(NONE, NONE, b"\0"))
     broken(
@@ -1422,7 +1566,7 @@ def bad_blocks():
         "§9: values where there are no entries",
         block(bitmap(8, []), NONE, raw(b"")),
     )
-    broken("position-kind-4", "§9.1: another position kind", block(b"\4"), "unsupported")
+    broken("position-kind-4-without-classes", "§9.1.3: classes in a payload without", block(b"\4"))
     broken(
         "position-kind-4-alternates",
         "§9.1: another position kind",
@@ -1523,7 +1667,8 @@ def bad_blocks():
     def values(name, rule, data, kind="bad", n=8, **how):
         broken(name, rule, block(ALL, NONE, data), kind, n=n, **how)
 
-    values("value-kind-3", "§9.2: another value kind", b"\3" + packed(bytes(8)), "unsupported")
+    data = b"\3" + packed(bytes(8))
+    values("value-kind-3-without-coder", "§9.2.1: coded values in a payload without a coder", data)
     values("raw-cut", "§9.2: fewer bytes than elements", raw(bytes(7)))
     values("planes-r-8", "§9.2: r is not below 8w", b"\1\x08" + packed(bytes(8)))
     values("planes-r-32", "§9.2: r is not below 8w", b"\1\x20" + packed(bytes(2)) * 4, n=2, width=4)
@@ -1555,9 +1700,8 @@ def bad_blocks():
         table=book,
     )
     values("code-bits", "§10.1: a bit after the codes is set", b"\2\0\x10", n=2, table=book)
-    values(
-        "stream-coding-2", "§10: stream coding 2 is set aside", b"\0\2" + bytes(8), "unsupported"
-    )
+    data = b"\0\2" + bytes(8)
+    values("stream-coding-2-of-zeros", "§10.3.1: a length of a word after 64 zero bits", data)
     values(
         "stream-coding-3", "§10: stream coding 3 is set aside", b"\0\3" + bytes(8), "unsupported"
     )
@@ -1602,6 +1746,1200 @@ def bad_blocks():
         b"\0" + zipped_frame(patch(text, -1, u8(text[-1] ^ 1))),
         n=16,
     )
+
+
+def good_profiles():
+    for number, meaning in (
+        (0, "not said"), (1, "direct"), (2, "balanced"), (3, "small"), (4, "set aside"),
+        (5, "not known"), ((1 << 32) - 1, "the largest number"),
+    ):  # fmt: skip
+        made = archive([("m", [b"hello"])], edit=setter(profile=number))
+        good(f"profile-{number}", f"§5.3: profile {number}, {meaning}", made)
+
+    def twice(b):
+        return b + b"\xe8\x01\x02\xe8\x01\x09"
+
+    made = archive([("m", [b"hello"])], edit_bytes=twice)
+    good("profile-twice", "§5.2: the last of several profiles counts, and is not known", made)
+
+
+ONE, TWO = Code([0]), Code([1, 1])
+LONGEST = Code([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11])
+
+
+def good_huffman():
+    def made(name, rule, data, code):
+        made = one(1, data, block(ALL, NONE, raw(data, huffman(code))))
+        good("huffman-" + name, "§10.3: " + rule, made)
+
+    made(
+        "1-symbol",
+        "one symbol, a word of no bits: the stream is its code",
+        b"\7" * 40,
+        Code({7: 0}, 8),
+    )
+    made("2-symbols", "two symbols of one bit", b"\1\0\1\1\0\1\1\1\0", TWO)
+    made("11-bits", "words of 1 to 11 bits", bytes(range(12)) + b"\13\13\0", LONGEST)
+    reverse = Code([11, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1])
+    made("11-bits-first", "the longest words first", bytes(range(12)) + b"\0\0\0", reverse)
+    made("256-symbols", "an alphabet of 256", b"\0\xff\x80\x7f", Code([8] * 256))
+    far = Code({0: 2, 3: 1, 100: 3, 255: 3})
+    made("gaps", "symbols without words between others; lengths 12", b"\0\3\3\x64\xff\3\0\xff", far)
+    canonical = Code([2, 3, 3, 2, 2])
+    made(
+        "canonical", "equal lengths in the order of the symbols", b"\0\1\2\3\4\4\3\2\1\0", canonical
+    )
+    made("whole-bytes", "no zero bits at the end", b"\0\1\1\0\1\0", Code([2, 2, 1]))
+    members = [0, 3, 8, 9]
+    dense, values = scattered(10, members)
+    entries = bitmap(10, members, huffman(Code({9: 1, 3: 1}, 10)))
+    good("huffman-bitmap", "§9.1.1, §10.3.3: a bitmap", one(1, dense, block(entries, NONE, values)))
+    dense, values = scattered(12, [3, 4, 8])
+    code = Code([1, 12, 12, 1])
+    made = one(1, dense, block(relative(2, [3, 0, 0, 3, 0], stream=huffman(code)), NONE, values))
+    good("huffman-relative", "§9.1.2, §10.3.3: gaps of two bits", made)
+    code = Code({0: 1, 1: 2, 5: 2}, 6)
+    made = one(
+        1, b"\5\7\7", block(ALL, NONE, codes([0, 1, 1], 1, huffman(code))),
+        table=tables(codebook=[b"\5", b"\7"]),
+    )  # fmt: skip
+    good("huffman-larger-alphabet", "§10.3.3: a symbol of 2^b has a word, but does not occur", made)
+    minus = f32(-0.0)
+    entries, alternates = bitmap(4, [0]), b"\2" + huffman(Code({7: 0}, 8))(b"\7")
+    made = one(
+        4, f32(1) + minus * 3, block(entries, alternates, raw(f32(1))), dtype="float32", nnz=1
+    )
+    good("huffman-alternates", "§9, §10.3.3: alternates", made)
+    data = b"\1\2\1\3"
+    made = one(2, data, block(ALL, NONE, planes(data, 2, 0, huffman(Code([12, 2, 2, 1])))))
+    good("huffman-planes", "§9.2, §10.3.3: planes, each with its code", made)
+
+
+def coded_codes(name, rule, data, code, book, rest=b"", **how):
+    """A payload of bytes in `book`, in a bundle of one run."""
+    symbols = [book.index(byte) for byte in data]
+    table = coded_tables(b"", u8(CODES), code.bits(), codebook=[u8(byte) for byte in book])
+    made = one(1, data, block(ALL, NONE, coded(rest, bundle((code, symbols), **how))), table=table)
+    good(name, rule, made)
+
+
+def good_classes():
+    def single(name, rule, n, members, form, set_, bits="", table=None):
+        dense, values = scattered(n, members)
+        table = coded_tables(classes(1, 1, [form]), bits=bits)
+        values = values if members else b""
+        good("classes-" + name, rule, one(1, dense, block(set_, NONE, values), table=table))
+
+    steps = Code([3, 1, 2, 3])
+    set_ = class_set(bundle((steps, [1, 2, 3])), [3])
+    single("steps", "§9.1.3: coded steps", 10, [0, 2, 5], step_form(steps), set_, steps.bits())
+    far = Code({0: 2, 1: 1, 43: 2}, 44)
+    set_ = class_set(bundle((far, [1, 0, 1, 43])), [4])
+    rule = "§9.1.3: an escape advances by 255"
+    single("steps-escape", rule, 300, [0, 256, 299], step_form(far), set_, far.bits())
+    code = Code({1: 1, 5: 1}, 6)
+    set_ = class_set(bundle((code, [1, 1, 5])), [3], low=low_packed([5, 0, 1], 3))
+    rule = "§9.1.3: steps with three low bits"
+    single("steps-low-bits", rule, 50, [5, 6, 40], step_form(code, 3), set_, code.bits())
+    set_ = class_set(bundle((TWO, [0, 1])), [2], low=low_packed([120], 8))
+    rule = "§9.1.3: eight low bits: an escape advances by 255·256, and has no low bits"
+    single("steps-8-low-bits", rule, 65_600, [65_400], step_form(TWO, 8), set_, TWO.bits())
+    code = Code([12, 0])
+    set_ = class_set(bundle((code, [1] * 5)), [5])
+    rule = "§10.3.1: steps with a word of no bits: a stream of no bytes"
+    single("steps-1-symbol", rule, 5, range(5), step_form(code), set_, code.bits())
+    wide = Code({0: 1, 255: 1})
+    set_ = class_set(bundle((wide, [255, 0, 255])), [3])
+    rule = "§9.1.3: the largest step"
+    single("steps-256-symbols", rule, 800, [254, 764], step_form(wide), set_, wide.bits())
+    set_ = class_set(b"", [0])
+    rule = "§9.1.3: no steps: no bundle, no values"
+    single("steps-none", rule, 10, [], step_form(steps), set_, steps.bits())
+    code = Code({5: 1, 8: 1})
+    set_ = class_set(bundle((code, [5, 8])))
+    bits = code.bits(BY_SET_BITS)
+    rule = "§9.1.3: a coded bitmap; its code is written by set bits"
+    single("coded-bitmap", rule, 12, [0, 2, 11], FORM_CODED_BITMAP, set_, bits)
+    code = Code({symbol: 8 for symbol in range(256)})
+    set_ = class_set(bundle((code, [0x81])))
+    rule = "§10.3.1: a coded bitmap with a word for every byte"
+    single("coded-bitmap-256", rule, 8, [0, 7], FORM_CODED_BITMAP, set_, code.bits(BY_SET_BITS))
+    code = Code({0: 0})
+    set_ = class_set(bundle((code, [0, 0])))
+    rule = "§9.1.3: a coded bitmap without entries: a bundle, but no values"
+    single("coded-bitmap-none", rule, 12, [], FORM_CODED_BITMAP, set_, code.bits(BY_SET_BITS))
+    single("bitmap", "§9.1.3: a bitmap", 12, [1, 9], FORM_BITMAP, class_set(b"", bitmaps=b"\2\2"))
+    single("all", "§9.1.3: all elements", 3, range(3), FORM_ALL, class_set(b""))
+    single("none", "§9.1.3: no elements", 3, [], FORM_NONE, class_set(b""))
+
+    # rows 1 and 3 of class 0, row 2 of class 1, row 0 of class 2
+    code = Code({2: 1, 5: 1}, 6)
+    table = coded_tables(classes(3, 1, [step_form(code), FORM_NONE, FORM_BITMAP]), bits=code.bits())
+
+    def by_rows(stream, values=None, members=(9, 16, 0, 3), table=table, **how):
+        set_ = class_set(bundle((code, [5, 2])), [2], stream([2, 0, 1, 0], 2), bitmaps=b"\x09")
+        dense, plain = scattered(20, members)
+        return one(1, dense, block(set_, NONE, values or plain), 5, table, **how)
+
+    made = by_rows(packed)
+    good("classes-rows", "§9.1.3: three row classes; a chain through two rows; the order", made)
+    good("classes-rows-zstd", "§9.1.3: row classes as zstd", by_rows(zipped))
+    made = by_rows(huffman(Code([1, 2, 2])))
+    good("classes-rows-huffman", "§9.1.3: row classes in Huffman coding", made)
+    made = by_rows(packed, planes(b"\1\2\3\4", 1, 3))
+    good("classes-planes", "§9: planes in the order of classes", made)
+    forms = [step_form(code), FORM_NONE, FORM_BITMAP]
+    book = [b"\1", b"\2", b"\3", b"\4"]
+    with_book = coded_tables(classes(3, 1, forms), bits=code.bits(), codebook=book)
+    made = by_rows(packed, codes([0, 1, 2, 3], 2), table=with_book)
+    good("classes-codebook", "§9: codes in the order of classes", made)
+
+    # columns 1, 2 and 4 of class 0, columns 0 and 3 of class 1; rows 0 and 2 of class 1
+    maps, code = Code({0: 1, 4: 1}), Code({1: 1, 2: 1}, 3)
+    forms = [FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP, step_form(code)]
+    bits = maps.bits(BY_SET_BITS) + code.bits()
+    members = [6, 7, 9, 8, 3, 14, 10]
+    dense, values = scattered(15, members)
+    runs = (maps, [0, 4]), (code, [2, 1])
+    rows = packed([1, 0, 1], 1)
+    for name, stream in (
+        ("", packed),
+        ("-zstd", zipped),
+        ("-huffman", huffman(TWO)),
+    ):
+        of_column = stream([1, 0, 0, 1, 0], 1)
+        table = coded_tables(classes(2, 2, forms, of_column), bits=bits)
+        set_ = class_set(bundle(*runs), [2], rows, bitmaps=b"\2")
+        made = one(1, dense, block(set_, NONE, values), 5, table)
+        good("classes-columns" + name, "§9.1.3: two column classes; every form but none", made)
+    table = coded_tables(classes(2, 2, forms, of_column), bits=bits)
+    set_ = class_set(bundle(*runs, n=8), [2], rows, bitmaps=b"\2")
+    made = one(1, dense, block(set_, NONE, values), 5, table)
+    good("classes-8-streams", "§10.3.2: two runs over eight streams, each from the first one", made)
+    low = Code({1: 1, 2: 1}, 3)
+    forms = [step_form(low, 2), step_form(low, 1)] * 2
+    table = coded_tables(classes(2, 2, forms, packed([1, 0, 0, 1, 0], 1)), bits=low.bits() * 4)
+    # (0, 0): column 4 of row 1; (0, 1): none; (1, 0): none; (1, 1): columns 3 of rows 0 and 2
+    runs = (low, [1]), (low, []), (low, []), (low, [1, 1])
+    more = low_packed([2], 2) + low_packed([1, 1], 1)
+    set_ = class_set(bundle(*runs), [1, 0, 0, 2], rows, more)
+    dense, values = scattered(15, [9, 3, 13])
+    made = one(1, dense, block(set_, NONE, values), 5, table)
+    good(
+        "classes-low-bits-of-parts",
+        "§9.1.3: the low bits of each part are packed by themselves",
+        made,
+    )
+    forms = [FORM_NONE, FORM_NONE, FORM_NONE, FORM_BITMAP]
+    table = coded_tables(classes(2, 2, forms, packed([1, 0, 0, 1, 0], 1)))
+    dense, values = scattered(15, [3, 10])
+    set_ = class_set(b"", rows=rows, bitmaps=b"\2\1")
+    made = one(1, dense, block(set_, NONE, values), 5, table)
+    good("classes-dead", "§8.2.1: a row class and a column class without entries", made)
+    # no row of class 1, no column of class 1
+    forms = [
+        FORM_BITMAP,
+        step_form(TWO),
+        FORM_ALL,
+        step_form(TWO),
+        FORM_CODED_BITMAP,
+        step_form(TWO),
+    ]
+    table = coded_tables(
+        classes(2, 3, forms, packed([2, 0, 2], 2)),
+        bits=TWO.bits() * 2 + Code({0: 0}).bits(BY_SET_BITS) + TWO.bits(),
+    )
+    dense, values = scattered(6, [0, 2, 4, 3, 5])
+    set_ = class_set(b"", rows=packed([0, 0], 1), bitmaps=b"\0\1")
+    made = one(1, dense, block(set_, NONE, values), 3, table)
+    good("classes-empty", "§9.1.3: classes that no row or no column is of: no steps, no runs", made)
+    forms = [FORM_ALL if i == j else FORM_NONE for i in range(16) for j in range(16)]
+    down = list(range(15, -1, -1))
+    table = coded_tables(classes(16, 16, forms, packed(down, 4)))
+    dense, values = scattered(256, [17 * i for i in down])
+    made = one(1, dense, block(class_set(b"", rows=packed(down, 4)), NONE, values), 16, table)
+    good("classes-16", "§8.2.1: 16 row classes and 16 column classes", made)
+
+    table = coded_tables(classes(2, 1, [FORM_BITMAP, FORM_BITMAP]))
+    set_ = class_set(b"", rows=packed([1, 0], 1), bitmaps=b"\x08\x01")
+    dense = b"\2\x80\0\0\0\0\x80\1"
+    made = one(1, dense, block(set_, bitmap(6, [0, 5]), raw(b"\1\2")), 4, table)
+    good("classes-alternates", "§9: alternates are numbered ascending, values by classes", made)
+    table = coded_tables(classes(1, 1, [FORM_BITMAP]), background=b"\7\x90")
+    dense = b"\7\x90\1\2\7\x10\7\x90\3\4"
+    set_ = class_set(b"", bitmaps=b"\x12")
+    made = one(2, dense, block(set_, bitmap(3, [1]), raw(b"\1\2\3\4")), table=table)
+    good("classes-background", "§8.2: classes with a background that is not zero", made)
+    table = coded_tables(classes(2, 1, [FORM_BITMAP, FORM_ALL]))
+    first, second = (
+        block(bitmap(3, [1]), NONE, raw(b"\1")),
+        block(relative(2, [1]), NONE, raw(b"\2")),
+    )
+    whole = block(class_set(b"", rows=packed([1], 1)), NONE, raw(b"\3\4\5\6"))
+    rest = block(class_set(b"", rows=packed([0, 0], 1), bitmaps=b"\1\x08"), NONE, raw(b"\7\10"))
+    dense = b"\0\1\0\0\2\0\0\0\3\4\5\6\7\0\0\0\0\0\0\10"
+    made = one(1, dense, [(3, first), (5, second), (4, whole), (8, rest)], 4, table)
+    good("classes-blocks", "§9.1.3: blocks of whole rows, and of other kinds with cut rows", made)
+    table = coded_tables(classes(1, 1, [FORM_BITMAP]))
+    first = block(class_set(b"", bitmaps=b"\x11"), NONE, raw(b"\1\2"))
+    second = block(class_set(b"", bitmaps=b"\4"), NONE, raw(b"\3"))
+    made = one(1, b"\1\0\0\0\2\0\0\3", [(5, first), (3, second)], 4, table)
+    wide = coded_tables(classes(2, 1, [FORM_NONE, step_form(TWO, 8)]), bits=TWO.bits())
+    low = low_packed([255, 0], 8)
+    set_ = class_set(bundle((TWO, [1, 0, 1])), [3], packed([1, 0], 1), low)
+    dense, values = scattered(2 * 65_537, [255, 256 + 65_280])
+    made_ = one(1, dense, block(set_, NONE, values), 65_537, wide)
+    good("classes-65537-columns", "§8.2.1: row classes of wide rows", made_)
+    good(
+        "classes-1-cut-rows",
+        "§9.1.3: one row class: a block is one row, whatever the columns",
+        made,
+    )
+
+
+def window_cells(words, bits, rotation, low_bits, base):
+    """Symbols and low bits (§9.2.1)."""
+    turned = [(x << rotation | x >> bits - rotation) & (1 << bits) - 1 for x in words]
+    mask = (1 << bits - low_bits) - 1
+    return [(x >> low_bits) - base & mask for x in turned], [
+        x & (1 << low_bits) - 1 for x in turned
+    ]
+
+
+def flat(symbols):
+    """A code of the symbols, up to 256 of them, all of them about as long."""
+    symbols = sorted(set(symbols))
+    long = max(0, (len(symbols) - 1).bit_length())
+    short = (1 << long) - len(symbols)
+    return {symbol: long - (i < short) for i, symbol in enumerate(symbols)}
+
+
+def trie(bins, below=""):
+    """§8.2.2: bins are the bits that their patterns begin with."""
+    if not any(b.startswith(below) for b in bins):
+        return "0"
+    return "10" if below in bins else "11" + trie(bins, below + "0") + trie(bins, below + "1")
+
+
+def low_text(value, bits):
+    return f"{value:0{bits}b}"[::-1] if bits else ""
+
+
+def good_coders():
+    def windowed(
+        name, rule, width, words, rotation, low_bits, base, n=256, dtype=None, n_streams=1
+    ):
+        dense = b"".join(word.to_bytes(width, "little") for word in words)
+        symbols, low = window_cells(words, 8 * width, rotation, low_bits, base)
+        code = Code(flat(symbols), n)
+        table = coded_tables(b"", window(rotation, low_bits, base, n), code.bits())
+        rest = low_packed(low, low_bits) + patches()
+        values = coded(rest, bundle((code, symbols), n=n_streams))
+        made = one(width, dense, block(ALL, NONE, values), table=table, dtype=dtype)
+        good("window-" + name, "§9.2.1: " + rule, made)
+
+    def words(width, *values):
+        form = {2: "e", 4: "f", 8: "d"}[width]
+        data = struct.pack(f"<{len(values)}{form}", *values)
+        return [int.from_bytes(data[i : i + width], "little") for i in range(0, len(data), width)]
+
+    numbers = (1.0, -2.0, 0.5, 3.25)
+    windowed("f32", "a window, float32", 4, words(4, *numbers), 1, 20, 0x7E0, 43, "float32")
+    windowed("f64", "a window, float64", 8, words(8, *numbers), 1, 52, 0x7FC, 256, "float64")
+    windowed("f64-2", "low bits of 49", 8, words(8, *numbers), 1, 49, 0x3FE0, 256, "float64")
+    windowed("f16", "a window, float16", 2, words(2, *numbers), 1, 8, 0x68, 256, "float16")
+    bf16 = [word >> 16 for word in words(4, *numbers)]
+    windowed("bf16", "a window, bfloat16", 2, bf16, 1, 8, 0x7E, 16, "bfloat16")
+    windowed("u8", "a window without low bits", 1, [0x43, 0x40, 0x4F], 0, 0, 0x40, 16)
+    windowed("u8-7", "seven low bits, a rotation by 7", 1, [1, 2, 0xFF, 0x80], 7, 7, 0, 2)
+    windowed("i32", "integers, eight streams", 4, list(range(300, 321)), 0, 4, 18, 3, "int32", 8)
+    close = [(1 << 60) + 0x7FFFF1, (1 << 60) + 1, (1 << 60) + 0x123456]
+    windowed("u64-20", "20 low bits of 64", 8, close, 0, 20, 1 << 40, 8)
+    many = [1 << 63, 3, (1 << 64) - 1]
+    windowed("u64", "56 low bits", 8, many, 0, 56, 0, 256)
+    windowed(
+        "wraps",
+        "the top of the window is at the smallest patterns",
+        1,
+        [0xF1, 3, 0x1F],
+        0,
+        4,
+        15,
+        3,
+    )
+    top = (1 << 64) - 1
+    windowed("wraps-64", "the largest base", 8, [top, 0, 1], 0, 0, top, 3)
+    windowed("1-symbol", "a window of one symbol", 4, words(4, 1.0, 1.5), 1, 24, 0x7F, 1, "float32")
+
+    data = words(4, 1.0, 1e30, -1.25, 0.0, -1e-30)
+    symbols, low = window_cells(data, 32, 1, 24, 0x7F)
+    code = Code([1, 1])
+    table = coded_tables(b"", window(1, 24, 0x7F, 2), code.bits())
+    dense = b"".join(map(u32, data))
+    lies = [0, 1, 0, 1, 1], [low[0], 7, low[2], 0, 0]
+    rows = (1, u32(data[1])), (1, u32(data[3])), (0, u32(data[4]))
+    rest = low_packed(lies[1], 24) + patches(*rows)
+    values = coded(rest, bundle((code, lies[0])))
+    made = one(4, dense, block(ALL, NONE, values), table=table, dtype="float32", nnz=4)
+    good("patches", "§9.2.1: patches, one after the other too; their symbols are any", made)
+    rest = low_packed([0] * 5, 24) + patches(*((0, u32(word)) for word in data))
+    values = coded(rest, bundle((code, [0] * 5)))
+    made = one(4, dense, block(ALL, NONE, values), table=table, dtype="float32", nnz=4)
+    good("patches-all", "§9.2.1: every entry is a patch", made)
+
+    def binned(name, rule, width, bins, patterns, dtype=None, text=None):
+        bits = 8 * width
+        dense = b"".join(x.to_bytes(width, "little") for x in patterns)
+        symbols, low = [], ""
+        for pattern in patterns:
+            text_ = f"{pattern:0{bits}b}"
+            symbol = next(i for i, b in enumerate(bins) if text_.startswith(b))
+            symbols.append(symbol)
+            n_low = bits - len(bins[symbol])
+            low += low_text(pattern & (1 << n_low) - 1, n_low)
+        code = Code(flat(range(len(bins))), len(bins))
+        table = coded_tables(b"", u8(BINS), (text or trie(bins)) + code.bits())
+        values = coded(bin_low(low), bundle((code, symbols)))
+        made = one(width, dense, block(ALL, NONE, values), table=table, dtype=dtype)
+        good("bins-" + name, "§8.2.2, §9.2.1: " + rule, made)
+
+    binned("u8", "two bins, a third of the patterns in none", 1, ["0", "11"], [5, 0xC1, 0xFF, 1])
+    binned("root", "all patterns are one bin", 4, [""], [1, 0xFFFFFFFF, 0x80000000])
+    binned(
+        "one-pattern",
+        "bins of one pattern: no low bits",
+        1,
+        ["00000101", "00000110", "1"],
+        [6, 5, 0x87],
+    )
+    bins = ["0011110", "00111110", "00111111", "01", "1"]
+    binned("f32", "float32", 4, bins, words(4, 1.0, 0.1, -2.0, 0.01, 3.25), "float32")
+    bins = ["00111010", "0011110", "0011111", "0100", "1"]
+    binned("f16", "float16", 2, bins, words(2, 1.0, 1.5, -2.0, 0.8, 3.25), "float16")
+    bins = ["00111111", "01000000", "10111111", "11000000"]
+    patterns = words(8, 1.0, -1.3, 2.5, -7.0)
+    binned("f64", "float64, bins of 56 low bits", 8, bins, patterns, "float64")
+    bins = [f"{i:08b}" for i in range(256)]
+    binned("256", "256 bins, as many as there may be", 1, bins, [255, 1, 128])
+    binned(
+        "empty-node",
+        "a node with two empty children",
+        1,
+        ["1"],
+        [0x83, 0xFF],
+        text="11" + "1100" + "10",
+    )
+    code = TWO
+    table = coded_tables(b"", u8(BINS), trie(["0000", "11111111"]) + code.bits())
+    values = coded(bin_low(""), bundle((code, [1, 1])))
+    made = one(1, b"\xff\xff", block(ALL, NONE, values), table=table)
+    good("bins-no-low-bits", "§9.2.1: no entry has low bits: no bytes of them", made)
+
+    rule = "§9.2.1: coded codes"
+    coded_codes("codes-1", rule + ", a codebook of one", b"\7\7", ONE, b"\7")
+    coded_codes("codes-3", rule, b"\7\5\5\x90\5", Code([1, 2, 2]), b"\5\7\x90")
+    coded_codes(
+        "codes-256",
+        rule + ", the longest codebook",
+        b"\7\5\xff",
+        Code([8] * 256),
+        bytes(range(256)),
+    )
+    rule = "§10.3.2: a bundle of eight streams"
+    data = b"\7\5\5\x90\5\5\5\7\x90\x90\5\7\5\5\5\5\5\5\5\5\7"
+    code = Code([1, 2, 2])
+    coded_codes("bundle-8", rule, data, code, b"\5\7\x90", n=8)
+    coded_codes("bundle-8-few", rule + ", five of them empty", data[:3], code, b"\5\7\x90", n=8)
+    coded_codes("bundle-8-equal", rule + " of equal length", data[:16], code, b"\5\7\x90", n=8)
+    long = data + b"\x90" * 60
+    coded_codes(
+        "bundle-8-longer",
+        rule + " of several lengths",
+        long + b"\7\5\7" * 21,
+        code,
+        b"\5\7\x90",
+        n=8,
+    )
+    more = {"n": 8, "shortest": 0, "bits": 32}
+    coded_codes(
+        "bundle-8-loose",
+        rule + ", lengths in more bits than needed",
+        data,
+        code,
+        b"\5\7\x90",
+        **more,
+    )
+    coded_codes("bundle-8-no-bytes", rule + " of no bytes", b"\7" * 20, ONE, b"\7", n=8)
+
+    # values of classes: rows 0 and 2 of class 1, row 1 of class 0
+    steps, small, large = Code({1: 1, 2: 1}, 3), Code([1, 2, 2]), Code([2, 2, 1])
+    book = [b"\5", b"\7", b"\x90"]
+    forms = [FORM_BITMAP, step_form(steps)]
+
+    def classed(n_tables, value_tables, value_codes, forms=forms, part_bits=steps.bits(), k=2):
+        head = u8(CODES | n_tables - 1 << 4) + bytes(value_tables)
+        bits = part_bits + "".join(code.bits() for code in value_codes)
+        return coded_tables(classes(k, 1, forms), head, bits, codebook=book)
+
+    rows = packed([1, 0, 1], 1)
+    # class 0: columns 0 and 3 of row 1; class 1: column 1 of row 0, columns 0 and 2 of row 2
+    dense = b"\0\x90\0\0" + b"\5\0\0\7" + b"\7\0\x90\0"
+    runs = (steps, [2, 2, 2]), (small, [0, 1]), (large, [2, 1, 2])
+    # column 1 of row 0 is position 1, columns 0 and 2 of row 2 are positions 4 and 6
+    wide = Code({2: 1, 3: 1}, 4)
+    forms_ = [FORM_BITMAP, step_form(wide)]
+    runs = (wide, [2, 3, 2]), (small, [0, 1]), (large, [2, 1, 2])
+    table = classed(2, [0, 1], [small, large], forms_, wide.bits())
+    for n, name in ((1, ""), (8, "-8-streams")):
+        set_ = class_set(bundle(*runs, n=n), [3], rows, bitmaps=b"\x09")
+        made = one(1, dense, block(set_, NONE, coded(b"")), 4, table)
+        good(
+            "coded-classes" + name,
+            "§9.2.1: values in the bundle of the entries, two value tables",
+            made,
+        )
+    set_ = class_set(bundle(runs[0]), [3], rows, bitmaps=b"\x09")
+    made = one(1, dense, block(set_, NONE, raw(b"\5\7\x90\7\x90")), 4, table)
+    good(
+        "coded-classes-raw",
+        "§9.1.3: the bundle of the entries ends with them: values are raw",
+        made,
+    )
+    set_ = class_set(b"", [0], packed([0, 0, 0], 1), bitmaps=b"\1\0\2")
+    values = coded(b"", bundle((small, [0, 1])))
+    made = one(1, b"\5\0\0\0\0\0\0\0\0\7\0\0", block(set_, NONE, values), 4, table)
+    # row class 1 has no rows, so its part has no steps
+    set_ = class_set(b"", (), packed([0, 0, 0], 1), bitmaps=b"\1\0\2")
+    made = one(1, b"\5\0\0\0\0\0\0\0\0\7\0\0", block(set_, NONE, values), 4, table)
+    good(
+        "coded-classes-own-bundle",
+        "§9.2.1: entries without a bundle; a value table of no entries",
+        made,
+    )
+    values = coded(b"", bundle((small, [2, 0, 1])))
+    made = one(1, b"\0\x90\5\0\0\7", block(bitmap(6, [1, 2, 5]), NONE, values), 3, table)
+    good("coded-other-kind", "§9.2.1: entries of another kind: all have value table 0", made)
+    table = classed(2, [0, 0, 1], [small, large], [FORM_ALL, FORM_ALL, FORM_ALL], "", 3)
+    set_ = class_set(b"", rows=packed([2, 1, 0, 1], 2))
+    values = coded(b"", bundle((small, [0, 1, 2]), (large, [2])))
+    made = one(1, b"\x90\7\5\x90", block(set_, NONE, values), 1, table)
+    good("coded-tables-shared", "§8.2.2: two row classes share a value table", made)
+    table = classed(16, range(16), [small] * 16, [FORM_ALL] * 16, "", 16)
+    set_ = class_set(b"", rows=packed(range(16), 4))
+    values = coded(b"", bundle(*((small, [i % 3]) for i in range(16))))
+    dense = b"".join(book[i % 3] for i in range(16))
+    made = one(1, dense, block(set_, NONE, values), 1, table)
+    good("coded-16-tables", "§8.2.2: 16 value tables", made)
+    head = window(1, 24, 0x7F, 2, b"\0\1", 2)
+    table = coded_tables(
+        classes(2, 1, [FORM_ALL, FORM_ALL]), head, TWO.bits() + Code([12, 0]).bits()
+    )
+    values = coded(
+        low_packed([0, 0, 1], 24) + patches((2, f32(9))),
+        bundle((TWO, [0, 1]), (Code([12, 0]), [1])),
+    )
+    made = one(
+        4,
+        f32(9, 1, 2),
+        block(class_set(b"", rows=packed([1, 0, 0], 1)), NONE, values),
+        1,
+        table,
+        "float32",
+    )
+    good("coded-window-tables", "§9.2.1: a window with two value tables and a patch", made)
+    head = u8(BINS | 1 << 4) + b"\0\1"
+    bits = trie(["0", "1"]) + TWO.bits() + Code([0, 12]).bits()
+    table = coded_tables(classes(2, 1, [FORM_ALL, FORM_ALL]), head, bits, aligned=True)
+    values = coded(
+        bin_low(low_text(5, 7) + low_text(0, 7) + low_text(127, 7)),
+        bundle((TWO, [0, 1]), (Code([0, 12]), [0])),
+    )
+    set_ = class_set(b"", rows=packed([1, 0, 0], 1))
+    made = one(1, b"\x7f\5\x80", aligned_block(set_, NONE, values), 1, table)
+    good("coded-bins-tables", "§8.2: bins with two value tables; tables and block aligned", made)
+    table = coded_tables(b"", u8(CODES), ONE.bits(), codebook=[b"\7"])
+    made = one(1, b"\7\7\0", block(bitmap(3, [0, 1]), NONE, raw(b"\7\7")), table=table)
+    good("coder-not-used", "§9.2: a block need not use the value coder", made)
+
+
+def good_rows():
+    def rows(name, rule, members, n, columns, set_, more=NONE):
+        dense, values = scattered(n, members)
+        values = values if members else b""
+        good("rows-" + name, "§9.1.4: " + rule, one(1, dense, block(set_, more, values), columns))
+
+    set_ = rows_set(2, 1, 4, 5, [0, 2, 3], [0, 2, 3], low_packed([2, 1, 3, 0, 1], 2))
+    rows("steps", "steps of two bits, an escape in the last row", [1, 2, 6, 11], 12, 4, set_)
+    set_ = rows_set(2, 1, 3, 3, [0, 2, 2], (), low_packed([2, 1, 3], 2))
+    rows(
+        "steps-no-escapes",
+        "as many steps as entries: one kind of pointers; an empty row",
+        [1, 2, 10],
+        12,
+        4,
+        set_,
+    )
+    set_ = rows_set(3, 2, 3, 3, [0, 2], (), low_packed([2, 5, 2], 3))
+    rows("groups", "groups of two rows, the last of one", [1, 6, 9], 12, 4, set_)
+    set_ = rows_set(3, 65_535, 3, 3, [0], (), low_packed([2, 5, 3], 3))
+    rows("one-group", "one group, larger than the block", [1, 6, 9], 12, 4, set_)
+    set_ = rows_set(1, 1, 2, 5, [0, 1], [0, 3], low_packed([0, 0, 1, 0, 1], 1))
+    rows("steps-1-bit", "steps of one bit: an escape advances by one", [2, 5], 8, 4, set_)
+    set_ = rows_set(8, 1, 3, 4, [0, 2], [0, 3], bytes([255, 0, 1, 1]))
+    rows(
+        "steps-8-bits",
+        "steps of eight bits: the largest one, and an escape",
+        [254, 510, 600],
+        1200,
+        600,
+        set_,
+    )
+    for bits in range(3, 8):
+        top = (1 << bits) - 1
+        set_ = rows_set(bits, 1, 2, 3, [0], [0], low_packed([top, 0, 1], bits))
+        rows(f"steps-{bits}-bits", f"steps of {bits} bits", [top - 1, 2 * top], 300, 300, set_)
+    set_ = rows_set(0, 1, 4, 0, [0, 2], (), b"\1\2\x80\1")
+    rows("bitmap", "bitmaps of two bytes a row", [0, 9, 17, 18], 20, 10, set_)
+    set_ = rows_set(0, 2, 4, 0, [0, 3], (), b"\1\6\1")
+    rows("bitmap-groups", "bitmaps, groups of two rows", [0, 4, 5, 6], 9, 3, set_)
+    set_ = rows_set(0, 1, 0, 0, [0, 0], (), b"\0\0")
+    rows("bitmap-none", "bitmaps without entries", [], 8, 4, set_)
+    set_ = rows_set(4, 1, 0, 0, [0, 0])
+    rows("none", "no entries: steps have no bytes", [], 8, 4, set_)
+    dense = bytes([0, 0, 1, 0, 2, 0, 3, 0, 0, 4, 0, 5, 0, 6, 7, 8])
+    first = block(rows_set(2, 1, 2, 2, [0, 1], (), low_packed([3, 1], 2)), NONE, raw(b"\1\2"))
+    second = block(rows_set(2, 2, 3, 3, [0, 3], (), low_packed([2, 3, 2], 2)), NONE, raw(b"\3\4\5"))
+    third = block(rows_set(0, 1, 3, 0, [0], (), b"\7"), NONE, raw(b"\6\7\10"))
+    made = one(1, dense, [(5, first), (8, second), (3, third)], 4)
+    good("rows-cut-groups", "§9.1.4: blocks that start and end inside rows", made)
+    minus = f32(-0.0)
+    dense = f32(0, 1.5, -0.0, 0, 0, 0, 2.5, -0.0)
+    set_ = rows_set(2, 1, 2, 2, [0, 1], (), low_packed([2, 3], 2))
+    alternates = bitmap(6, [1, 5])
+    values = aligned_values(len(set_) + len(alternates), f32(1.5, 2.5))
+    made = one(
+        4,
+        dense,
+        aligned_block(set_, alternates, values),
+        4,
+        coded_tables(aligned=True),
+        "float32",
+        2,
+    )
+    good(
+        "rows-aligned",
+        "§9.1.4, §9.2: rows, alternates and aligned values in an aligned payload",
+        made,
+    )
+    set_ = rows_set(0, 1, 3, 0, [0, 2], (), b"\5\2")
+    table = coded_tables(codebook=[b"\1\2", b"\3\4", b"\5\6"], background=b"\7\7", aligned=True)
+    values = codes([2, 0, 1], 2)
+    dense = b"\5\6\7\7\1\2" + b"\7\7\3\4\7\7"
+    made = one(2, dense, aligned_block(set_, NONE, values), 3, table)
+    good("rows-codebook-aligned", "§8.2, §9.1.4: rows and codes in an aligned payload", made)
+    for width in (1, 2, 4, 8, 16):
+        dense = bytes((37 * i + 129) % 256 for i in range(3 * width))
+        dtype = {16: "complex128"}.get(width)
+        made = one(width, dense, block(ALL, NONE, aligned_values(2, dense)), dtype=dtype)
+        good(f"aligned-values-{width}", f"§9.2: aligned values of {width} bytes", made)
+    data = bytes(range(1, 9))
+    made = one(
+        1,
+        data,
+        aligned_block(bitmap(8, range(8)), NONE, b"\4" + bytes(3) + data),
+        table=coded_tables(aligned=True),
+    )
+    good(
+        "aligned-block",
+        "§8.2, §9: tables of flags and padding alone; a block without padding",
+        made,
+    )
+    first = aligned_block(bitmap(4, [1]), NONE, aligned_values(4, b"\1"))
+    second = aligned_block(NONE)
+    made = one(1, b"\0\1\0\0\0\0\0", [(4, first), (3, second)], table=coded_tables(aligned=True))
+    good("aligned-blocks", "§9: two blocks, each a multiple of eight bytes", made)
+
+
+def bad_short_blocks():
+    """What §8 leaves of blocks that are too short: there is another one beside them."""
+    long = block(ALL, NONE, raw(b"\1\2\3\4\5\6\7\10"))
+
+    def short(name, rule, data, kind=bad):
+        made = one(1, bytes(8) + b"\1\2\3\4\5\6\7\10", [(8, data), (8, long)])
+        kind("block-" + name, "tensor", rule, made)
+
+    rule = "§1.3, §9: a position kind that is not defined under a wrong CRC-32"
+    short("crc-kind-6", rule, crc(b"\6", 1))
+    short("3-bytes-of-two", "§9: a block too short for a CRC-32", b"\0\0\0")
+    short("empty-of-two", "§9: a block of a CRC-32 alone", crc(b""))
+    short("no-alternates-of-two", "§9: a block without alternates", crc(NONE))
+
+
+def bad_codes():
+    def stream(name, rule, data, kind=bad, n=8, **how):
+        made = one(1, bytes(n), block(ALL, NONE, b"\0\2" + data), **how)
+        kind("huffman-" + name, "tensor", rule, made)
+
+    def code(lengths):
+        return u8(len(lengths) - 1) + bit_bytes(Code(lengths).bits() + "0" * 8)
+
+    stream("under", "§10.3.1: a code that is not complete", code([1, 2]))
+    stream("under-1", "§10.3.1: one symbol with a word of one bit", code([1]))
+    stream(
+        "under-11",
+        "§10.3.1: a code of which one word of eleven bits is missing",
+        code([*range(1, 12)]),
+    )
+    stream("over", "§10.3.1: a code with more words than there are", code([1, 1, 2]))
+    stream("over-0", "§10.3.1: two symbols with words of no bits", code([0, 0]))
+    stream(
+        "over-11",
+        "§10.3.1: a code with one word of eleven bits too many",
+        code([*range(1, 12), 11, 11]),
+    )
+    stream("no-words", "§10.3.1: a code in which no symbol has a word", code([12, 12]))
+    stream("length-13", "§10.3.1: a length of 13", code([1, 1, 13]))
+    stream("length-minus-1", "§10.3.1: a length of −1", b"\1" + bit_bytes(("0" * 17 + "1") * 2))
+    stream(
+        "length-over-24",
+        "§10.3.1: 25 zero bits in front of a length",
+        b"\0" + bit_bytes("0" * 25 + "1"),
+    )
+    stream("length-of-zeros", "§10.3.1: zeros up to the end of the block", b"\0" + bytes(80))
+    stream("no-alphabet", "§10.3.3: a block that ends before the alphabet", b"")
+    stream("no-code", "§10.3.3: a block that ends before the code", b"\1")
+    stream(
+        "code-cut", "§10.3.3: a block that ends inside the code", b"\7" + bit_bytes("0" * 11 + "1")
+    )
+    whole = huffman(TWO)(bytes([0, 1] * 20))[1:]
+    stream("words-cut", "§10.3.3: a block that ends inside the words", whole[:-1], n=40)
+    data = huffman(TWO, "1")(bytes(7))[1:]
+    stream("bits", "§10.3.3: a bit after the words is set", data, n=7)
+    stream(
+        "bits-after-code",
+        "§10.3.3: a bit after a code without words is set",
+        huffman(Code([12, 0]), "1")(b"\1" * 8)[1:],
+    )
+    stream("trailing", "§9, §10.3.3: a byte after the words", huffman(TWO)(bytes(8))[1:] + b"\0")
+    set_ = relative(9, [0], stream=lambda s, b: huffman(ONE)([0]))
+    made = one(1, bytes(600), block(set_, NONE, raw(b"\1")))
+    bad("huffman-9-bits", "tensor", "§10: Huffman coding of symbols of nine bits", made)
+    table = tables(codebook=[b"\1", b"\2"])
+    made = one(
+        1, bytes(4), block(ALL, NONE, codes([0, 1, 2, 0], 1, huffman(Code([1, 2, 2])))), table=table
+    )
+    bad("huffman-symbol", "tensor", "§10.3.3: a symbol of 2^b", made)
+    set_ = relative(3, [0, 8], stream=lambda s, b: huffman(Code({0: 1, 8: 1}, 9))([0, 8]))
+    made = one(1, bytes(40), block(set_, NONE, raw(b"\1\2")))
+    bad("huffman-symbol-8", "tensor", "§10.3.3: a gap of 8 in three bits", made)
+
+    book = [b"\5", b"\7", b"\x90"]
+    code_ = Code([1, 2, 2])
+    table = coded_tables(b"", u8(CODES), code_.bits(), codebook=book)
+
+    def bundled(name, rule, data, kind=bad, n=20):
+        made = one(1, b"\5" * n, block(ALL, NONE, coded(b"", data)), table=table)
+        kind("bundle-" + name, "tensor", "§10.3.2: " + rule, made)
+
+    run = code_, [0] * 20
+    for number in (0, 2, 7, 9, 255):
+        bundled(f"{number}-streams", f"{number} streams", bundle(run, number=number), unsupported)
+    bundled("absent", "a block that ends before the bundle", b"")
+    bundled("cut", "a block that ends inside a stream", bundle(run)[:-1])
+    bundled("8-cut", "a block that ends inside the last stream", bundle(run, n=8)[:-1])
+    bundled("8-no-lengths", "a block that ends before the lengths", b"\x08\1")
+    bundled("8-lengths-cut", "a block that ends inside the lengths", b"\x08\0\x08" + bytes(7))
+    bundled("long", "a stream with a byte after its words", bundle(run, more="0" * 8))
+    bundled("8-long", "streams with a byte after their words", bundle(run, n=8, more="0" * 8))
+    bundled("short", "a stream that ends before its words", b"\1\2\0\0")
+    bundled("empty", "a stream of no bytes", b"\1\0")
+    bundled(
+        "8-short",
+        "a stream that ends before its words, with others after it",
+        b"\x08\0\1\xfe" + bytes(7),
+    )
+    bundled("bits", "a bit after the words is set", bundle(run, more="001"))
+    bundled("8-bits", "a bit after the words of a stream is set", bundle(run, n=8, more="1"))
+    bundled("8-33-bits", "lengths of 33 bits", b"\x08\0\x21" + bytes(33) + bytes(8))
+    bundled("shortest-long", "§1.2: the length in a varint longer than it needs", b"\1\x83\0\0\0\0")
+    bundled("shortest-2-63", "a stream of 2^63 bytes", b"\1" + varint(1 << 63) + bytes(3))
+    bundled("8-lengths-2-32", "streams of 2^32 − 1 bytes", b"\x08\0\x20" + b"\xff" * 32 + bytes(8))
+    bundled("trailing", "a byte after the bundle", bundle(run) + b"\0")
+
+
+def bad_classes():
+    book = [b"\5", b"\7"]
+
+    def table(name, rule, data, kind=bad, n=4, columns=None, width=1, **how):
+        dense = b"\1" * (n * width)
+        made = one(
+            width, dense, block(ALL, NONE, raw(dense, zipped)), columns, coded_tables(data, **how)
+        )
+        kind("classes-" + name, "tensor", "§8.2.1: " + rule, made)
+
+    unsupported("table-flag-5", "tensor", "§8.2: another table flag",
+                one(1, b"\1", block(ALL, NONE, raw(b"\1")), table=tables(flags=0x20)))  # fmt: skip
+    unsupported("table-flag-6", "tensor", "§8.2: another table flag",
+                one(1, b"\1", block(ALL, NONE, raw(b"\1")), table=tables(flags=0x40)))  # fmt: skip
+    bits = packed([1, 0, 0, 1], 1)
+    two = [FORM_ALL] * 2
+    table(
+        "columns-of-one-row",
+        "two column classes and one row class",
+        classes(1, 2, two, bits),
+        columns=4,
+    )
+    table(
+        "column-class",
+        "a column class that is not below C",
+        classes(2, 3, two * 3, packed([3, 0, 0, 1], 2)),
+        columns=4,
+    )
+    table(
+        "column-classes-cut",
+        "tables that end inside the column classes",
+        u8(0x11) + b"\0",
+        n=20,
+        columns=20,
+    )
+    wide = classes(2, 2, two * 2, b"\1" + varint(len(frame(bytes(65_537)))) + frame(bytes(65_537)))
+    table("columns-65537", "column classes of 65,537 columns", wide, n=65_537)
+    table("cut", "tables that end before the forms", classes(2, 1, [FORM_ALL]))
+    table("numbers-cut", "tables that end before the numbers", b"", flags=4)
+    table("alphabet-cut", "tables that end before the alphabet of steps", classes(1, 1, [b"\4"]))
+    for form in (5, 15):
+        table(f"form-{form}", f"form {form}", classes(1, 1, [u8(form)]), unsupported)
+    for form in range(4):
+        rule = f"low bits with form {form}"
+        table(f"form-{form}-low-bits", rule, classes(1, 1, [u8(form | 0x10)]), unsupported)
+    for low_bits in (9, 15):
+        form = classes(1, 1, [step_form(TWO, low_bits)])
+        table(f"{low_bits}-low-bits", f"{low_bits} low bits", form, bits=TWO.bits())
+    steps = classes(1, 1, [step_form(TWO)])
+    table("code-absent", "tables that end before a code", steps)
+    table(
+        "code-under",
+        "§10.3.1: a code of steps that is not complete",
+        steps,
+        bits=Code([1, 12]).bits(),
+    )
+    table(
+        "code-over", "§10.3.1: a code of steps with too many words", steps, bits=Code([0, 1]).bits()
+    )
+    maps = classes(1, 1, [FORM_CODED_BITMAP])
+    bits = Code([8] * 255 + [12]).bits(BY_SET_BITS)
+    table("code-bitmap-under", "§10.3.1: a code of bitmaps that is not complete", maps, bits=bits)
+    lengths = Code({0x7F: 1, 0xFF: 1}).bits(BY_SET_BITS)
+    table("code-bitmap-cut", "tables that end inside a code of bitmaps", maps, bits=lengths[:-1])
+    table("bits", "§8.2: a bit after the codes is set", steps, bits=TWO.bits() + "1")
+    table("trailing", "§8.2: a byte after the codes", steps, bits=TWO.bits(), more=b"\0")
+    table(
+        "code-not-asked",
+        "§8.2: a code of a part that has none",
+        classes(1, 1, [FORM_BITMAP]),
+        bits=TWO.bits(),
+    )
+
+    def aligned(name, rule, pad, **how):
+        made = one(
+            1, b"\1", aligned_block(ALL, NONE, raw(b"\1")), table=coded_tables(aligned=pad, **how)
+        )
+        bad("aligned-tables-" + name, "tensor", "§8.2: " + rule, made)
+
+    aligned("none", "aligned tables without padding", b"")
+    aligned("short", "aligned tables with too little padding", b"\0\0")
+    aligned("long", "aligned tables with eight bytes of padding too many", bytes(11))
+    aligned("not-zero", "aligned tables with padding that is not zero", b"\0\0\1")
+    table_ = coded_tables(aligned=True)
+    for name, rule, data in (
+        ("none", "without padding", b""),
+        ("short", "with too little padding", bytes(4)),
+        ("long", "with eight bytes of padding too many", bytes(15)),
+        ("not-zero", "with padding that is not zero", bytes(6) + b"\1"),
+    ):
+        made = one(1, b"\1", aligned_block(ALL, NONE, raw(b"\1"), data), table=table_)
+        bad("aligned-block-" + name, "tensor", "§9: a block of an aligned payload " + rule, made)
+    made = one(1, b"\1", block(ALL, NONE, raw(b"\1"), bytes(7)), table=tables(b"\0"))
+    bad("padding-not-aligned", "tensor", "§9: padding in a payload that is not aligned", made)
+
+    code = Code([2, 1, 2])  # of steps, in part 0
+    one_class = coded_tables(classes(1, 1, [step_form(code)]), bits=code.bits())
+
+    def steps_of(name, rule, set_, n=8, table=one_class, values=raw(b"\1\2"), columns=None):
+        data = block(set_, NONE, values) if values is not None else crc(set_)
+        bad("classes-" + name, "tensor", "§9.1.3: " + rule, one(1, bytes(n), data, columns, table))
+
+    set_ = class_set(bundle((code, [1, 0])), [2])
+    steps_of("escape-last", "the last step is an escape", set_, 300, values=raw(b"\1"))
+    set_ = class_set(bundle((code, [0])), [1])
+    steps_of("escape-only", "one step, an escape", set_, 300, values=b"")
+    set_ = class_set(bundle((code, [2, 2])), [2])
+    steps_of("past-end", "an entry after the last position", set_, 3)
+    set_ = class_set(bundle((code, [0, 1])), [2])
+    steps_of(
+        "past-end-escape",
+        "an entry after the last position, after an escape",
+        set_,
+        255,
+        values=raw(b"\1"),
+    )
+    set_ = class_set(bundle((code, [1] * 9)), [9])
+    steps_of("more-steps", "more steps than positions", set_, values=raw(bytes(9)))
+    steps_of("steps-2-64", "2^64 − 1 steps", class_set(bundle((code, [1])), [(1 << 64) - 1]))
+    set_ = b"\4" + b"\x82\0" + bundle((code, [1, 1]))
+    steps_of("steps-long", "§1.2: the number of steps in a varint longer than it needs", set_)
+    two_rows = coded_tables(classes(2, 1, [step_form(code)] * 2), bits=code.bits() * 2)
+    set_ = class_set(b"", (), packed([0, 1], 1))
+    rule = "a block that ends before the numbers of steps"
+    steps_of("steps-absent", rule, set_, 8, two_rows, None, 4)
+    steps_of(
+        "bundle-of-nothing",
+        "a bundle though there are no steps",
+        class_set(b"\1\0", [0]),
+        values=b"",
+    )
+    set_ = class_set(bundle((code, [1, 1])), [2])
+    steps_of("symbols-left", "steps after the last one", class_set(bundle((code, [1] * 9)), [2]))
+    rule = "more symbols than steps in a bundle, though the values are raw"
+    steps_of("bundle-not-ended", rule, class_set(bundle((code, [1, 1, 2, 2, 2, 2, 2])), [2]))
+
+    low = coded_tables(classes(1, 1, [step_form(code, 2)]), bits=code.bits())
+    set_ = class_set(bundle((code, [1, 2])), [2], low=low_packed([3, 1], 2))
+    steps_of("low-past-end", "low bits that lead past the last position", set_, 8, low)
+    set_ = class_set(bundle((code, [1, 1])), [2], low=b"\x1f")
+    steps_of("low-bits", "§10.1: a bit after the low bits is set", set_, 20, low)
+    set_ = class_set(bundle((code, [1] * 5)), [5], low=b"\0")
+    steps_of("low-cut", "fewer low bits than entries", set_, 20, low, values=None)
+    maps = Code({0x41: 1, 1: 1})
+    coded_map = coded_tables(classes(1, 1, [FORM_CODED_BITMAP]), bits=maps.bits(BY_SET_BITS))
+    set_ = class_set(bundle((maps, [0x41])))
+    steps_of("coded-bitmap-bits", "a bit at c of a coded bitmap is set", set_, 6, coded_map)
+    plain = coded_tables(classes(1, 1, [FORM_BITMAP]))
+    steps_of(
+        "bitmap-bits", "a bit at c of a bitmap is set", class_set(b"", bitmaps=b"\x41"), 6, plain
+    )
+    steps_of(
+        "bitmap-cut",
+        "a block that ends before the bitmap ends",
+        class_set(b"", bitmaps=b"\1"),
+        9,
+        plain,
+        values=None,
+    )
+    all_ = coded_tables(classes(1, 1, [FORM_ALL]))
+    steps_of("all-values", "fewer values than entries", class_set(b""), 4, all_)
+
+    rows = coded_tables(classes(3, 1, [FORM_BITMAP, FORM_ALL, FORM_NONE]))
+
+    def by_rows(name, rule, of_row, maps=b"\1", columns=4, n=8, blocks=None, values=raw(bytes(5))):
+        data = block(class_set(b"", rows=of_row, bitmaps=maps), NONE, values)
+        made = one(1, bytes(n), blocks(data) if blocks else data, columns, rows)
+        bad("classes-" + name, "tensor", "§9.1.3: " + rule, made)
+
+    by_rows("row-class", "a row class that is not below K", packed([0, 3], 2))
+    by_rows("row-class-bits", "§10.1: a bit after the row classes is set", b"\0\x14")
+    by_rows("rows-absent", "a block that ends before the row classes", b"", b"", values=b"")
+    by_rows(
+        "line-bits",
+        "a bit after a line in the middle is set",
+        packed([0, 0], 2),
+        b"\x11\1",
+        values=raw(b"\1\2\3"),
+    )
+    other = block(NONE)
+    rule = "a block that ends inside a row"
+    by_rows(
+        "cut-row-last",
+        rule,
+        packed([0, 0], 2),
+        b"\1\1",
+        blocks=lambda b: [(6, b), (2, other)],
+        values=raw(b"\1\2"),
+    )
+    rule = "a block that starts inside a row"
+    by_rows(
+        "cut-row-first",
+        rule,
+        packed([0, 0], 2),
+        b"\1\1",
+        blocks=lambda b: [(2, other), (6, b)],
+        values=raw(b"\1\2"),
+    )
+    rule = "a block of as many elements as two rows that starts inside one"
+    blocks = lambda b: [(2, other), (8, b), (2, other)]  # noqa: E731
+    by_rows(
+        "moved-rows", rule, packed([0, 0], 2), b"\1\1", n=12, blocks=blocks, values=raw(b"\1\2")
+    )
+    made = one(1, bytes(8), block(bitmap(8, [0]), class_set(b"", [0]), raw(b"\1")), table=one_class)
+    bad("classes-alternates", "tensor", "§9.1: alternates by classes", made)
+    made = one(1, bytes(8), block(bitmap(8, [0]), rows_set(4, 1, 0, 0, [0]), raw(b"\1")))
+    bad("rows-kind-alternates", "tensor", "§9.1: alternates of kind rows", made)
+    for kind in (6, 255):
+        made = one(1, bytes(8), block(u8(kind)))
+        unsupported(f"position-kind-{kind}", "tensor", "§9.1: another position kind", made)
+
+
+def bad_coders():
+    book = [b"\5", b"\7"]
+
+    def table(name, rule, coder, kind=bad, width=1, **how):
+        dense = b"\1" * width * 4
+        made = one(width, dense, block(ALL, NONE, raw(dense)), 1, coded_tables(coder=coder, **how),
+                   dtype={16: "complex128"}.get(width))  # fmt: skip
+        kind(name, "tensor", "§8.2.2: " + rule, made)
+
+    for id in (3, 15):
+        table(f"coder-{id}", f"value coder {id}", u8(id), unsupported, bits=TWO.bits())
+        rule = f"value coder {id}, whatever bits 4 to 7 are"
+        table(f"coder-{id}-of-many", rule, u8(id | 0xF0), unsupported, bits=TWO.bits())
+    table("coder-absent", "tables that end before the value coder", b"", flags=8)
+    coder = window(1, 100, 0, 2)
+    table(
+        "coder-16-bytes", "a value coder for elements of 16 bytes", coder, width=16, bits=TWO.bits()
+    )
+    for name, rule, coder, width in (
+        ("rotation", "a rotation by as many bits as the pattern has", window(8, 0, 0, 2), 1),
+        ("rotation-32", "a rotation by 32 of 32 bits", window(32, 4, 0, 2), 4),
+        ("low-bits", "as many low bits as the pattern has", window(1, 8, 0, 2), 1),
+        ("low-bits-57", "57 low bits", window(1, 57, 0, 2), 8),
+        ("base", "a base past the patterns", window(1, 4, 16, 2), 1),
+        ("base-32", "a base of 2^12 above 20 low bits", window(1, 20, 1 << 12, 2), 4),
+        ("base-2-64", "§1.2: a base of 2^64", window(1, 0, 1 << 64, 2), 8),
+    ):
+        table("window-" + name, rule, coder, width=width, bits=TWO.bits())
+    table("window-cut", "tables that end inside the window", window(1, 4, 1, 2)[:-1])
+    table("window-code-absent", "tables that end before the code of values", window(1, 4, 1, 2))
+    table("window-code-under", "§10.3.1: a code of values that is not complete", window(1, 4, 1, 3),
+          bits=Code([1, 12, 2]).bits())  # fmt: skip
+    table(
+        "window-code-more",
+        "§8.2: a code with a length too many",
+        window(1, 4, 1, 2),
+        bits=Code([1, 1, 12]).bits(),
+    )
+    table("codes-without-codebook", "codes without a codebook", u8(CODES), bits=TWO.bits())
+    table(
+        "codes-code-short",
+        "a code with fewer lengths than the codebook",
+        u8(CODES),
+        bits=ONE.bits(),
+        codebook=book,
+    )
+    for name, rule, width, text in (
+        ("none", "no bins", 1, "0"),
+        ("none-below", "no bins in two nodes", 1, "1100"),
+        ("64-low-bits", "a bin of 64 low bits", 8, "10"),
+        ("57-low-bits", "a bin of 57 low bits", 8, trie(["0000000", "00000010"])),
+        ("too-deep", "a bin of one pattern with children", 1, "11" * 9 + "0" * 9 + "10"),
+        ("cut", "tables that end inside the bins", 1, "11" + "10" + "1"),
+        ("257", "257 bins", 2, trie([f"{i:09b}" for i in range(257)])),
+    ):
+        bits = text if name == "cut" else text + TWO.bits()
+        table("bins-" + name, rule, u8(BINS), width=width, bits=bits)
+    table(
+        "bins-code-under",
+        "§10.3.1: a code with fewer words than bins",
+        u8(BINS),
+        bits=trie(["0", "1"]) + Code([12, 1]).bits(),
+    )
+
+    table("value-tables-without-classes", "two value tables without classes", u8(BINS | 0x10) + b"\0\1",
+          bits=trie(["0", "1"]) + TWO.bits() * 2)  # fmt: skip
+    for name, rule, n, numbers in (
+        ("first", "the first value table is not 0", 2, b"\1\1\1"),
+        ("skip", "a value table that is left out", 3, b"\0\2\2"),
+        ("descend", "value tables that descend", 2, b"\0\1\0"),
+        ("fewer", "fewer value tables than are said", 3, b"\0\1\1"),
+        ("more", "more value tables than are said", 2, b"\0\1\2"),
+        ("one", "two value tables, of which one is used", 2, b"\0\0\0"),
+    ):
+        dense = b"\5\7\5\7"
+        bits = Code([1, 1]).bits() * n
+        tables_ = coded_tables(
+            classes(3, 1, [FORM_ALL] * 3), u8(CODES | n - 1 << 4) + numbers, bits, codebook=book
+        )
+        made = one(1, dense, block(ALL, NONE, raw(dense)), 1, tables_)
+        bad("value-tables-" + name, "tensor", "§8.2.2: " + rule, made)
+    tables_ = coded_tables(classes(3, 1, [FORM_ALL] * 3), u8(CODES | 0x10) + b"\0\1", codebook=book)
+    made = one(1, dense, block(ALL, NONE, raw(dense)), 1, tables_)
+    bad("value-tables-cut", "tensor", "§8.2.2: tables that end inside the value tables", made)
+
+    def values(name, rule, data, table, kind=bad, n=4, width=1, entries=ALL):
+        made = one(width, b"\5" * n * width, block(entries, NONE, data), 1, table)
+        kind(name, "tensor", rule, made)
+
+    for id in (5, 255):
+        values(f"value-kind-{id}", "§9.2: another value kind", u8(id) + bytes(8), b"", unsupported)
+    values("coded-without-coder", "§9.2.1: coded values in a payload with tables, but without a coder",
+           coded(b"", bundle((ONE, [0]))), tables(b"\5"))  # fmt: skip
+    values(
+        "aligned-pad",
+        "§9.2: bytes before aligned values that are not zero",
+        b"\4" + b"\0\0\0\0\1" + b"\5" * 4,
+        b"",
+    )
+    values(
+        "aligned-pad-cut",
+        "§9.2: a block that ends before its aligned values",
+        b"\4" + b"\0" * 4,
+        b"",
+    )
+    values(
+        "aligned-cut", "§9.2: fewer aligned values than entries", b"\4" + bytes(5) + b"\5" * 3, b""
+    )
+    values("aligned-more", "§9: a byte after aligned values", b"\4" + bytes(5) + b"\5" * 5, b"")
+    values(
+        "aligned-no-pad",
+        "§9.2: aligned values without the bytes before them",
+        b"\4" + b"\5" * 4,
+        b"",
+    )
+
+    win = coded_tables(b"", window(0, 4, 0, 2), TWO.bits())
+    run = bundle((TWO, [0] * 4))
+    low = low_packed([5] * 4, 4)
+
+    def windowed(name, rule, rest, n=4, run=run):
+        values("window-" + name, "§9.2.1: " + rule, coded(rest, run), win, n=n)
+
+    windowed("low-cut", "fewer low bits than entries", low[:1])
+    windowed(
+        "low-unused",
+        "§10.1: a bit after the low bits is set",
+        b"\x55\xf5" + patches(),
+        3,
+        bundle((TWO, [0] * 3)),
+    )
+    windowed("no-patches", "a block that ends before the number of patches", low)
+    windowed("trailing", "§9: a byte after the patches", low + patches() + b"\0")
+    windowed(
+        "symbols-more", "more symbols than entries", low + patches(), run=bundle((TWO, [0] * 9))
+    )
+    five = [(0, b"\5")] * 5
+    windowed("patches-5", "more patches than entries", low + patches(*five))
+    windowed("patch-past", "a patch of the entry after the last one", low + patches((4, b"\5")))
+    windowed(
+        "patch-past-second",
+        "a second patch past the entries",
+        low + patches((2, b"\5"), (1, b"\5")),
+    )
+    windowed(
+        "patch-2-64",
+        "a patch 2^64 − 1 entries on",
+        low + patches((0, b"\5"), ((1 << 64) - 1, b"\5")),
+    )
+    windowed(
+        "patch-cut", "a block that ends before the pattern of a patch", low + patches((0, b""))
+    )
+    windowed("patch-long", "§1.2: a patch in a varint longer than it needs", low + b"\1\x80\0\5")
+
+    binned_ = coded_tables(b"", u8(BINS), trie(["0", "10"]) + TWO.bits())
+    run2 = bundle((TWO, [0, 1, 0, 0]))  # 7 + 6 + 7 + 7 = 27 bits
+
+    def binned(name, rule, rest):
+        values("bins-" + name, "§9.2.1: " + rule, coded(rest, run2), binned_)
+
+    binned("low-cut", "fewer bytes of low bits than said", b"\4" + bytes(3))
+    binned("low-short", "fewer bytes of low bits than the entries have", b"\3" + bytes(3))
+    binned("low-long", "more bytes of low bits than the entries have", b"\5" + bytes(5))
+    binned("low-unused", "a bit after the low bits is set", b"\4" + bytes(3) + b"\x08")
+    binned("low-absent", "a block that ends before the bytes of the low bits", b"")
+    binned("low-2-63", "2^63 bytes of low bits", varint(1 << 63) + bytes(4))
+    binned(
+        "low-size-long",
+        "§1.2: the bytes of low bits in a varint longer than it needs",
+        b"\x84\0" + bytes(4),
+    )
+    table_ = coded_tables(b"", u8(BINS), trie(["00000101", "1"]) + TWO.bits())
+    data = coded(b"\1\0", bundle((TWO, [0] * 4)))
+    values("bins-low-of-none", "§9.2.1: a byte of low bits where no entry has any", data, table_)
+
+    # runs of values in the bundle of the entries
+    maps = Code({1: 1, 3: 1})
+    joined = coded_tables(classes(1, 1, [FORM_CODED_BITMAP]), u8(CODES),
+                          maps.bits(BY_SET_BITS) + TWO.bits(), codebook=book)  # fmt: skip
+    set_ = class_set(bundle((maps, [3])))
+    data = coded(b"", bundle((TWO, [0, 0])))
+    made = one(1, b"\5\5\0\0", block(set_, NONE, data), table=joined)
+    bad(
+        "coded-second-bundle",
+        "tensor",
+        "§9.2.1: a bundle of values beside that of the entries",
+        made,
+    )
+    set_ = class_set(bundle((maps, [3]), (TWO, [0])))
+    made = one(1, b"\5\5\0\0", block(class_set(b"\1\0"), NONE, coded(b"")), table=joined)
+    bad("coded-bundle-short", "tensor", "§9.2.1: a bundle that ends before the entries", made)
+    set_ = class_set(bundle((maps, [3]), (TWO, [0] * 9)))
+    made = one(1, b"\5\5\0\0", block(set_, NONE, coded(b"")), table=joined)
+    bad("coded-bundle-long", "tensor", "§9.2.1: a bundle with more symbols than values", made)
+    maps8 = bundle((maps, [3] * 8))
+    made = one(1, b"\5\5\0\0\0\0\0\0" * 8, block(class_set(maps8), NONE, coded(b"")), table=joined)
+    bad(
+        "coded-bundle-without-values",
+        "tensor",
+        "§9.2.1: a bundle that ends before the values",
+        made,
+    )
+
+
+def bad_rows():
+    def rows(name, rule, set_, kind=bad, n=12, columns=4, values=None):
+        data = block(set_, NONE, values) if values else crc(set_)
+        kind("rows-" + name, "tensor", "§9.1.4: " + rule, one(1, bytes(n), data, columns))
+
+    # entries 1 and 2 of row 0, entry 10 of row 2
+    good_steps = low_packed([2, 1, 3], 2)
+    three = raw(b"\1\2\3")
+    for form in (9, 15, 0x12, 0x82):
+        data = rows_set(form, 1, 3, 3, [0, 2, 2], (), good_steps)
+        rows(f"form-{form}", f"form {form:#04x}", data, unsupported, values=three)
+    for name, rule, set_, values in (
+        ("group-0", "groups of no rows", rows_set(2, 0, 3, 3, [0, 2, 2], (), good_steps), three),
+        ("entries-65536", "65,536 entries", rows_set(2, 1, 65_536, 65_536, [0, 2, 2], (), good_steps), three),
+        ("steps-65536", "65,536 steps", rows_set(2, 1, 3, 65_536, [0, 2, 2], [0, 2, 2], good_steps), three),
+        ("steps-2-32", "2^32 − 1 steps", rows_set(2, 1, 3, (1 << 32) - 1, [0, 2, 2], [0, 2, 2], good_steps), three),
+        ("bitmap-steps", "bitmaps with a number of steps", rows_set(0, 1, 3, 3, [0, 2, 2], (), b"\6\0\4"), three),
+        ("bitmap-step-pointers", "bitmaps with step pointers", rows_set(0, 1, 3, 0, [0, 2, 2], [0, 0, 0], b"\6\0\4"), three),
+        ("first-pointer", "the first entry pointer is not 0", rows_set(2, 1, 3, 3, [1, 2, 2], (), good_steps), three),
+        ("pointer-bitmap", "an entry pointer of bitmaps that is too large", rows_set(0, 1, 3, 0, [0, 2, 3], (), b"\6\0\4"), three),
+        ("pointer-past", "an entry pointer past the entries", rows_set(2, 1, 3, 3, [0, 2, 4], (), good_steps), three),
+        ("pointers-cut", "a block that ends inside the pointers", rows_set(2, 1, 3, 3, [0, 2]), b""),
+        ("head-cut", "a block that ends before the pointers", rows_set(2, 1, 3, 3, [])[:-1], b""),
+        ("steps-cut", "a block that ends before the steps", rows_set(2, 1, 3, 3, [0, 2, 2]), b""),
+        ("bitmap-missing", "a block that ends inside the bitmaps", rows_set(0, 1, 3, 0, [0, 2, 2], (), b"\6\0"), b""),
+        ("steps-bits", "§10.1: a bit after the steps is set", rows_set(2, 1, 3, 3, [0, 2, 2], (), b"\x76"), three),
+        ("entries-less", "fewer entries than said", rows_set(0, 1, 4, 0, [0, 2, 2], (), b"\6\0\4"), raw(b"\1\2\3\4")),
+        ("entries-more", "more entries than said", rows_set(0, 1, 2, 0, [0, 2, 2], (), b"\6\0\4"), raw(b"\1\2")),
+        ("bitmap-row-bits", "a bit after a row is set", rows_set(0, 1, 4, 0, [0, 2, 3], (), b"\6\x10\4"), raw(b"\1\2\3\4")),
+        ("past-group", "an entry in the rows of the next group", rows_set(3, 1, 3, 3, [0, 2, 2], (), low_packed([2, 3, 3], 3)), three),
+        ("past-last", "an entry after the last row", rows_set(3, 1, 3, 3, [0, 2, 2], (), low_packed([2, 1, 5], 3)), three),
+    ):  # fmt: skip
+        rows(name, rule, set_, values=values)
+    # entries 1, 2 of row 0; 6 of row 1; 11 of row 2, after an escape
+    steps, four = low_packed([2, 1, 3, 0, 1], 2), raw(b"\1\2\3\4")
+    for name, rule, set_ in (
+        ("step-pointer-first", "the first step pointer is not 0", rows_set(2, 1, 4, 5, [0, 2, 3], [1, 2, 3], steps)),
+        ("pointer", "an entry pointer that is too small", rows_set(2, 1, 4, 5, [0, 1, 3], [0, 2, 3], steps)),
+        ("step-pointer", "a step pointer that is too small", rows_set(2, 1, 4, 5, [0, 2, 3], [0, 1, 3], steps)),
+        ("step-pointer-descends", "step pointers that descend", rows_set(2, 1, 4, 5, [0, 2, 3], [0, 3, 2], steps)),
+        ("step-pointer-past", "a step pointer past the steps", rows_set(2, 1, 4, 5, [0, 2, 3], [0, 2, 6], steps)),
+        ("step-pointers-absent", "fewer entries than steps, without step pointers", rows_set(2, 1, 4, 5, [0, 2, 3], (), steps)),
+        ("steps-fewer", "fewer steps than entries", rows_set(2, 1, 4, 3, [0, 2, 3], [0, 2, 3], low_packed([2, 1, 3], 2))),
+        ("chain-escape-last", "a chain that ends with an escape", rows_set(2, 1, 4, 5, [0, 2, 3], [0, 2, 4], steps)),
+        ("chain-escape-end", "the last chain ends with an escape", rows_set(2, 1, 4, 5, [0, 2, 3], [0, 2, 3], low_packed([2, 1, 3, 1, 0], 2))),
+    ):  # fmt: skip
+        rows(name, rule, set_, values=four)
+    cut = block(rows_set(2, 1, 2, 2, [0, 1], (), low_packed([1, 3], 2)), NONE, raw(b"\1\2"))
+    rest = block(NONE)
+    rule = "§9.1.4: an entry past the end of a row that the block cuts"
+    bad("rows-past-cut-end", "tensor", rule, one(1, bytes(8), [(6, cut), (2, rest)], 4))
+    cut = block(rows_set(2, 1, 1, 1, [0, 1], (), low_packed([3], 2)), NONE, raw(b"\1"))
+    rule = "§9.1.4: an entry past the end of a first row that the block cuts"
+    bad("rows-past-cut-first", "tensor", rule, one(1, bytes(8), [(2, rest), (6, cut)], 4))
+    cut = block(rows_set(0, 1, 1, 0, [0, 1], (), b"\4\0"), NONE, raw(b"\1"))
+    rule = "§9.1.4: a bit past the end of a first row that the block cuts"
+    bad("rows-bits-cut-first", "tensor", rule, one(1, bytes(8), [(2, rest), (6, cut)], 4))
 
 
 def limits():
@@ -1723,7 +3061,8 @@ folder of something else than several files. `bad-limit-*` go by the default lim
 | `verify` | only a full check of everything, padding and nnz included |
 
 `tools/reference/make_vectors.py` writes them. An existing one is never written again or edited; a
-new case, and every bug that was fixed, gets a new name. The `¦` in a name stands for a bar.
+new case, and every bug that was fixed, gets a new name. (Version 0 is a draft. A vector that a change
+of it gives another kind keeps its bytes under a new name.) The `¦` in a name stands for a bar.
 
 | file | kind | level | rule |
 |---|---|---|---|
@@ -1769,8 +3108,9 @@ def main():
         sys.exit("make_vectors.py: one argument, the folder")
     for add in (
         good_files, good_manifests, good_positions, good_values, good_alternates, good_tensors,
-        good_zstd, bad_ends, bad_columns, bad_sections, bad_files, bad_skeletons, bad_tensors,
-        bad_payloads, bad_blocks, limits, unsupported_files,
+        good_zstd, good_profiles, good_huffman, good_classes, good_coders, good_rows, bad_ends, bad_columns, bad_sections, bad_files, bad_skeletons, bad_tensors,
+        bad_payloads, bad_blocks, bad_short_blocks, bad_codes, bad_classes, bad_coders,
+        bad_rows, limits, unsupported_files,
     ):  # fmt: skip
         add()
     names = [case[0] for case in CASES]

@@ -7,8 +7,8 @@
     tfz.py check IN [--against MODEL]    everything that the spec lets one check
     tfz.py vectors DIR [--spec FORMAT]   the conformance vectors, and the examples of §14
 
-It is slow and plain on purpose: to be read beside the spec, section by section, and to disagree
-with tfzip where one of the two is wrong. It needs Python 3.9, the package `zstandard` and a
+It is plain on purpose: to be read beside the spec, section by section, and to disagree with tfzip
+where one of the two is wrong. It needs Python 3.10, the packages `numpy` and `zstandard`, and a
 little-endian machine.
 
 Exit status: 0; 1 the file is refused, or a vector failed; 2 wrong usage.
@@ -23,9 +23,10 @@ import re
 import shutil
 import sys
 import zlib
-from itertools import accumulate, compress, islice
+from itertools import accumulate, islice
 from pathlib import Path
 
+import numpy as np
 import zstandard
 
 # §11: the defaults of the tfzip library
@@ -175,7 +176,7 @@ FIELDS = (
     ("payload_stored_bytes", 64), ("payload_table_bytes", 64), ("payload_blocks", 64),
     ("tensor_name", "string"), ("tensor_file", 32), ("tensor_dtype", 32), ("tensor_rank", 32),
     ("tensor_dim", 64), ("tensor_source", 32), ("tensor_at", 64), ("tensor_repeats", 64),
-    ("tensor_nnz", 64), ("empty_folder", "string"), ("is_folder", "bool"),
+    ("tensor_nnz", 64), ("empty_folder", "string"), ("is_folder", "bool"), ("profile", "uint32"),
 )  # fmt: skip
 VARINT, FIXED64, BYTES, GROUP, END_GROUP, FIXED32 = range(6)
 
@@ -217,7 +218,7 @@ def read_column(packed, into, bits, most, name):
 
 def read_manifest(data):
     """§5.2: a dict of the columns."""
-    empty = {"bytes": b"", "bool": False}
+    empty = {"bytes": b"", "bool": False, "uint32": 0}
     manifest = {name: empty[kind] if kind in empty else [] for name, kind in FIELDS}
     reader = Reader(data, "manifest")
     while reader.left():
@@ -227,10 +228,15 @@ def read_manifest(data):
             skip_field(reader, number, wire)
             continue
         name, kind = FIELDS[number - 1]
-        allowed = {"bool": (VARINT,), "bytes": (BYTES,), "string": (BYTES,)}.get(kind, (BYTES, VARINT))
+        allowed = {"bytes": (BYTES,), "string": (BYTES,), "bool": (VARINT,), "uint32": (VARINT,)}
+        allowed = allowed.get(kind, (BYTES, VARINT))
         require(wire in allowed, "manifest", f"{name} has wire type {wire}")
         if kind == "bool":
             manifest[name] = reader.varint(shortest=False) != 0
+            continue
+        if kind == "uint32":
+            manifest[name] = reader.varint(shortest=False)
+            require(manifest[name] < 1 << 32, "manifest", f"{name} is {manifest[name]}")
             continue
         if wire == VARINT:
             value = reader.varint(shortest=False)
@@ -383,7 +389,6 @@ DTYPES = {
 SIGNED_ZERO = {"float16", "bfloat16", "float32", "float64", "float8_e5m2", "float8_e4m3fn"}
 OPAQUE, PAYLOAD, SKELETON = range(3)
 SOURCES = ("opaque", "payload", "skeleton")
-VIEW = {1: "B", 2: "H", 4: "I", 8: "Q"}  # memoryview formats of whole patterns
 
 
 def check_tensor(tensor, m, skeleton_bytes):
@@ -440,19 +445,18 @@ def read_tensors(m, skeleton_bytes):
 def count_nnz(dtype, width, data):
     """§7.4: the elements that are not numerically zero."""
     if dtype.startswith("complex"):
-        parts = memoryview(data).cast(VIEW[width // 2])
-        rest = (1 << 4 * width - 1) - 1
-        return sum(
-            1 for re, im in zip(parts[0::2].tolist(), parts[1::2].tolist()) if (re | im) & rest
-        )
+        parts = np.frombuffer(data, f"<u{width // 2}")
+        parts = (parts & ((1 << 4 * width - 1) - 1)).reshape(-1, 2)
+        return int(np.count_nonzero(parts.any(axis=1)))
     ignored = 1 if dtype in SIGNED_ZERO else 0
     rest = (1 << 8 * width - ignored) - 1
-    return sum(1 for x in memoryview(data).cast(VIEW[width]) if x & rest)
+    return int(np.count_nonzero(np.frombuffer(data, f"<u{width}") & rest))
 
 
 # --- §8 Payloads ------------------------------------------------------------------------------
 
 MAX_BLOCK_ELEMENTS, MAX_BLOCK_BYTES = 1 << 22, 1 << 24
+MIN_BLOCK_BYTES = 6
 
 
 class Payload:
@@ -470,7 +474,8 @@ class Payload:
         require(0 < blocks <= elements, where, f"{blocks} blocks of {elements} elements")
         self.directory_bytes = 16 * (blocks - 1) + 4 if blocks > 1 else 0
         self.blocks_bytes = stored_bytes - table_bytes - self.directory_bytes
-        require(self.blocks_bytes >= 0, where, f"{stored_bytes} bytes do not hold the record")
+        fits = self.blocks_bytes >= MIN_BLOCK_BYTES * blocks
+        require(fits, where, f"{stored_bytes} bytes do not hold {blocks} blocks and the rest")
         self.width, self.elements, self.columns = width, elements, columns
         self.table_bytes, self.blocks = table_bytes, blocks
 
@@ -480,24 +485,169 @@ def read_payloads(m):
     return [Payload(i, *row) for i, row in enumerate(zip(*map(m.get, names)))]
 
 
-def read_tables(data, width, where):
-    """§8.2: (background, codebook or None)."""
+class Tables:
+    """§8.2: what the blocks of a payload of `width` bytes an element in `columns` columns share."""
+
+    def __init__(self, width, columns):
+        self.width, self.columns = width, columns
+        self.background = bytes(width)
+        self.codebook = None  # an array of patterns
+        self.classes = None
+        self.coder = None
+        self.aligned = False
+
+
+def read_tables(data, payload):
+    tables = Tables(payload.width, payload.columns)
     if not data:
-        return bytes(width), None
-    where += ", tables"
+        return tables
+    where, width = payload.where + ", tables", payload.width
     reader = Reader(split_crc(data, where), where)
     flags = reader.u8()
-    if flags & ~3:
+    if flags & ~0x1F:
         reject(UNSUPPORTED, where, f"flags {flags:#04x}")
-    background = reader.take(width) if flags & 1 else bytes(width)
-    codebook = None
+    if flags & 1:
+        tables.background = reader.take(width)
     if flags & 2:
-        length = reader.u8() + 1
-        codebook = [reader.take(width) for _ in range(length)]
-        ascending = all(uint(a) < uint(b) for a, b in zip(codebook, codebook[1:]))
+        book = reader.take((reader.u8() + 1) * width)
+        words = [uint(book[i : i + width]) for i in range(0, len(book), width)]
+        ascending = all(a < b for a, b in zip(words, words[1:]))
         require(ascending, where, "the codebook is not strictly ascending")
+        tables.codebook = np.frombuffer(book, f"V{width}")
+    if flags & 4:
+        tables.classes = read_classes(reader, payload.columns)
+    if flags & 8:
+        tables.coder = read_value_coder(reader, tables)
+    if flags & 12:
+        read_bins_and_codes(reader, tables)
+    tables.aligned = bool(flags & 16)
+    if tables.aligned:
+        read_padding(reader)
     reader.end("the tables")
-    return background, codebook
+    return tables
+
+
+def read_padding(reader):
+    """§8.2 and §9: zero bytes up to 4 bytes before a multiple of 8, where the CRC-32 is."""
+    padding = reader.take(-(reader.at + 4) % 8)
+    require(not any(padding), reader.where, "the padding is not zero")
+
+
+FORM_NONE, FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP, FORM_CODED_STEPS = range(5)
+BY_SET_BITS = sorted(range(256), key=lambda symbol: (symbol.bit_count(), symbol))
+
+
+class Part:
+    """§8.2.1: the form of what the rows of one class have in the columns of one class."""
+
+    def __init__(self, reader):
+        form = reader.u8()
+        self.form, self.low_bits = form & 15, form >> 4
+        if self.form > FORM_CODED_STEPS or (self.low_bits and self.form != FORM_CODED_STEPS):
+            reject(UNSUPPORTED, reader.where, f"form {form:#04x} of a part")
+        require(self.low_bits <= 8, reader.where, f"{self.low_bits} low bits of a part")
+        self.order, self.code = BY_SET_BITS, None
+        if self.form == FORM_CODED_STEPS:
+            self.order = range(reader.u8() + 1)
+
+
+class Classes:
+    """§8.2.1: `rows` is K; `columns` the positions in a row of the columns of each class, None if
+    K is 1; `parts` a list for each row class; `value_tables` the value table of each."""
+
+
+def read_classes(reader, columns):
+    numbers = reader.u8()
+    k, c = (numbers & 15) + 1, (numbers >> 4) + 1
+    require(k > 1 or c == 1, reader.where, f"{c} column classes and one row class")
+    classes = Classes()
+    classes.rows, classes.value_tables = k, [0] * k
+    classes.columns = [np.arange(columns)] if k > 1 else None
+    if c > 1:
+        require(columns <= 65_536, reader.where, f"column classes of {columns} columns")
+        of_column = read_stream(reader, columns, (c - 1).bit_length())
+        require(of_column.max() < c, reader.where, f"column class {of_column.max()} of {c}")
+        classes.columns = [np.flatnonzero(of_column == j) for j in range(c)]
+    classes.parts = [[Part(reader) for _ in range(c)] for _ in range(k)]
+    return classes
+
+
+WINDOW, BINS, CODES = range(3)
+
+
+class ValueCoder:
+    """§8.2.2: `codes` are the value tables."""
+
+
+def read_value_coder(reader, tables):
+    where, bits = reader.where, 8 * tables.width
+    require(tables.width <= 8, where, f"a value coder for {tables.width} bytes")
+    head = reader.u8()
+    coder = ValueCoder()
+    coder.kind, coder.n_tables = head & 15, (head >> 4) + 1
+    if coder.kind > CODES:
+        reject(UNSUPPORTED, where, f"value coder {coder.kind}")
+    if coder.n_tables > 1:
+        require(tables.classes, where, "several value tables without classes")
+        numbers = list(reader.take(tables.classes.rows))
+        steps = [b - a for a, b in zip(numbers, numbers[1:])]
+        require(
+            numbers[0] == 0 and set(steps) <= {0, 1} and numbers[-1] == coder.n_tables - 1,
+            where,
+            f"value tables {numbers} of {coder.n_tables}",
+        )
+        tables.classes.value_tables = numbers
+    if coder.kind == WINDOW:
+        coder.rotation, coder.low_bits = reader.u8(), reader.u8()
+        require(coder.rotation < bits, where, f"a rotation by {coder.rotation} of {bits} bits")
+        fits = coder.low_bits < bits and coder.low_bits <= 56
+        require(fits, where, f"{coder.low_bits} low bits of {bits}")
+        coder.base = reader.varint()
+        require(coder.base < 1 << bits - coder.low_bits, where, f"the base is {coder.base}")
+        coder.n_symbols = reader.u8() + 1
+    elif coder.kind == CODES:
+        require(tables.codebook is not None, where, "codes without a codebook")
+        coder.n_symbols = len(tables.codebook)
+    return coder
+
+
+def read_bins_and_codes(reader, tables):
+    """§8.2: one sequence of bits."""
+    bits = Bits(reader)
+    if tables.coder and tables.coder.kind == BINS:
+        read_bins(bits, tables.coder, 8 * tables.width)
+    if tables.classes:
+        for part in (part for row in tables.classes.parts for part in row):
+            if part.form >= FORM_CODED_BITMAP:
+                part.code = PrefixCode(bits, part.order)
+    if tables.coder:
+        order = range(tables.coder.n_symbols)
+        tables.coder.codes = [PrefixCode(bits, order) for _ in range(tables.coder.n_tables)]
+    bits.end()
+
+
+def read_bins(bits, coder, width_bits):
+    """§8.2.2: the leaves of the trie."""
+    low_bits, firsts = [], []
+    left = [
+        (0, 0)
+    ]  # nodes to be read, the next one last: (depth, the bits that patterns begin with)
+    while left:
+        depth, begin = left.pop()
+        if bits.take() == 0:
+            continue
+        if bits.take() == 0:
+            require(width_bits - depth <= 56, bits.where, f"a bin of {width_bits - depth} low bits")
+            low_bits.append(width_bits - depth)
+            firsts.append(begin << width_bits - depth)
+        else:
+            require(depth < width_bits, bits.where, "a node of one pattern with children")
+            left += [(depth + 1, begin << 1 | 1), (depth + 1, begin << 1)]
+        require(len(firsts) <= 256, bits.where, "more than 256 bins")
+    require(firsts, bits.where, "no bins")
+    coder.n_symbols = len(firsts)
+    coder.bin_low_bits = np.array(low_bits, np.int64)
+    coder.bin_firsts = np.array(firsts, np.uint64)
 
 
 def read_directory(data, payload):
@@ -527,26 +677,14 @@ def read_directory(data, payload):
 
 def decode_payload(record, payload):
     """§8.1: the elements, dense."""
-    tables = record[: payload.table_bytes]
-    background, codebook = read_tables(tables, payload.width, payload.where)
+    tables = read_tables(record[: payload.table_bytes], payload)
     blocks_end = payload.table_bytes + payload.blocks_bytes
     blocks = record[payload.table_bytes : blocks_end]
     ends = read_directory(record[blocks_end:], payload)
     dense, first, start = [], 0, 0
     for b, (element, end) in enumerate(ends):
         where = f"{payload.where}, block {b}"
-        dense.append(
-            decode_block(
-                blocks[start:end],
-                element - first,
-                payload.width,
-                payload.columns,
-                first,
-                background,
-                codebook,
-                where,
-            )
-        )
+        dense.append(decode_block(blocks[start:end], element - first, tables, first, where))
         first, start = element, end
     return b"".join(dense)
 
@@ -554,68 +692,85 @@ def decode_payload(record, payload):
 # --- §9 Blocks --------------------------------------------------------------------------------
 
 
-def decode_block(data, n, width, columns, first, background, codebook, where):
+def decode_block(data, n, tables, first, where):
     """§9: the `n` elements of a block that starts at element `first` of its payload."""
     reader = Reader(split_crc(data, where), where)
     reader.where = where + ", entries"
-    entries = read_positions(reader, n, columns, first)
+    entries = read_positions(reader, n, tables, first)
+    m = len(entries.positions)
     reader.where = where + ", alternates"
-    alternates = read_positions(reader, n - len(entries))
+    alternates = read_positions(reader, n - m, tables, None, alternates=True).positions
     reader.where = where + ", values"
-    values = read_values(reader, len(entries), width, codebook) if entries else b""
+    values = read_values(reader, entries, tables) if m else b""
     reader.where = where
-    reader.end("the values")
+    if entries.bundle:
+        entries.bundle.end()
+    if tables.aligned:
+        read_padding(reader)
+    reader.end("the block")
 
-    dense = bytearray(background * n)
-    put(dense, entries, values, width)
-    if alternates:
-        rest = bytearray(b"\1" * n)
-        for position in entries:
-            rest[position] = 0
-        rest = list(compress(range(n), rest))
+    pattern = f"V{tables.width}"
+    background = tables.background
+    dense = np.frombuffer(bytearray(background * n), pattern)
+    dense[entries.positions] = np.frombuffer(values, pattern)
+    if len(alternates):
+        is_entry = np.zeros(n, bool)
+        is_entry[entries.positions] = True
+        rest = np.flatnonzero(~is_entry)
         alternate = background[:-1] + bytes([background[-1] ^ 0x80])
-        put(dense, [rest[i] for i in alternates], alternate * len(alternates), width)
-    return dense
+        dense[rest[alternates]] = np.frombuffer(alternate, pattern)
+    return dense.tobytes()
 
 
-def put(dense, positions, patterns, width):
-    """Writes the patterns, which are one after the other, to their positions."""
-    if width == 16:
-        positions = [2 * p + half for p in positions for half in (0, 1)]
-        width = 8
-    to, patterns = memoryview(dense).cast(VIEW[width]), memoryview(patterns).cast(VIEW[width])
-    for position, pattern in zip(positions, patterns):
-        to[position] = pattern
+class Entries:
+    """§9.1: the positions of a set, in the order of their values. Of kind classes: the bundle, in
+    which the runs of values may follow, and how many entries each row class has."""
+
+    def __init__(self, positions, bundle=None, of_row_class=None):
+        self.positions = np.asarray(positions, np.int64)
+        self.bundle, self.of_row_class = bundle, of_row_class
 
 
-BITS_OF_BYTE = [bytes(byte >> i & 1 for i in range(8)) for byte in range(256)]
-
-
-def read_positions(reader, n, columns=None, first=0):
-    """§9.1: the members of a position set over 0 … n − 1, ascending. `columns` is None for
-    alternates."""
+def read_positions(reader, n, tables, first, alternates=False):
+    """§9.1: a position set over 0 … n − 1."""
     kind = reader.u8()
     if kind == 0:
-        return range(0)
+        return Entries([])
     if kind == 1:
-        return range(n)
+        return Entries(np.arange(n))
     if kind == 2:
-        return read_bitmap(reader, n)
+        return Entries(read_bitmap(reader, n))
     if kind == 3:
-        return read_relative_index(reader, n, columns, first)
-    reject(UNSUPPORTED, reader.where, f"position kind {kind}")
+        return Entries(
+            read_relative_index(reader, n, None if alternates else tables.columns, first)
+        )
+    if kind > 5:
+        reject(UNSUPPORTED, reader.where, f"position kind {kind}")
+    require(not alternates, reader.where, f"alternates of position kind {kind}")
+    if kind == 4:
+        return read_class_positions(reader, n, tables, first)
+    return Entries(read_rows(reader, n, tables.columns, first))
 
 
 def read_bitmap(reader, n):
     """§9.1.1."""
-    symbols = read_stream(reader, -(-n // 8), 8)
-    bits = b"".join([BITS_OF_BYTE[byte] for byte in symbols])
-    require(1 not in bits[n:], reader.where, f"a bit of the bitmap at {n} or above is set")
-    return list(compress(range(n), bits))
+    return bits_set(read_stream(reader, -(-n // 8), 8), n, reader.where)
+
+
+def bits_set(symbols, n, where):
+    bits = np.unpackbits(symbols, bitorder="little")
+    require(not bits[n:].any(), where, f"a bit of the bitmap at {n} or above is set")
+    return np.flatnonzero(bits)
+
+
+def rows_of_block(n, columns, first):
+    """§9.1.2: (row, start, end) of the rows that have an element in the block."""
+    for row in range(first // columns, (first + n - 1) // columns + 1):
+        yield row, max(row * columns - first, 0), min((row + 1) * columns - first, n)
 
 
 def read_relative_index(reader, n, columns, first):
-    """§9.1.2."""
+    """§9.1.2. `columns` is None for alternates."""
     form = reader.u8()
     if form & 0x80:
         reject(UNSUPPORTED, reader.where, f"relative index form {form:#04x}")
@@ -628,15 +783,11 @@ def read_relative_index(reader, n, columns, first):
     # the chains: (start, end, number of entries or None)
     chains = [(0, n, None)]
     if by_rows:
-        first_row, last_row = first // columns, (first + n - 1) // columns
-        rows = range(first_row, last_row + 1)
-        counts = read_stream(reader, len(rows), min(columns, n).bit_length())
-        chains = [
-            (max(row * columns - first, 0), min((row + 1) * columns - first, n), count)
-            for row, count in zip(rows, counts)
-        ]
+        rows = list(rows_of_block(n, columns, first))
+        counts = read_stream(reader, len(rows), min(columns, n).bit_length()).tolist()
+        chains = [(start, end, count) for (_, start, end), count in zip(rows, counts)]
 
-    gaps = read_stream(reader, symbols, gap_bits)
+    gaps = read_stream(reader, symbols, gap_bits).tolist()
     escape = -1 if filler else (1 << gap_bits) - 1
     members, used = [], 0
     for start, end, count in chains:
@@ -657,23 +808,156 @@ def read_relative_index(reader, n, columns, first):
     return members
 
 
-def read_values(reader, m, width, codebook):
-    """§9.2: the patterns of `m` entries, one after the other."""
-    kind = reader.u8()
+def walk(steps, escape, low_bits, low, end, where):
+    """§9.1.3: the positions of the entries of a chain of steps. `low` are the low bits of its
+    entries; an escape advances by `escape`."""
+    steps = steps.astype(np.int64)
+    require(len(steps) == 0 or steps[-1] > 0, where, "the last step is an escape")
+    is_entry = steps > 0
+    advance = np.where(is_entry, (steps - 1 << low_bits) + 1, escape)
+    advance[is_entry] += low
+    positions = np.cumsum(advance)[is_entry] - 1
+    last = positions[-1] if len(positions) else -1
+    require(last < end, where, f"an entry at {last} in a chain that ends at {end}")
+    return positions
+
+
+def read_class_positions(reader, n, tables, first):
+    """§9.1.3."""
+    where, classes = reader.where, tables.classes
+    require(classes, where, "kind classes in a payload without classes")
+    if classes.rows == 1:
+        columns, columns_of, rows_of = n, [np.arange(n)], [np.arange(1)]
+    else:
+        columns, columns_of = tables.columns, classes.columns
+        whole = first % columns == 0 and n % columns == 0
+        require(whole, where, f"{n} elements from {first} are not whole rows of {columns}")
+        rows = read_stream(reader, n // columns, (classes.rows - 1).bit_length())
+        require(rows.max() < classes.rows, where, f"row class {rows.max()} of {classes.rows}")
+        rows_of = [np.flatnonzero(rows == i) for i in range(classes.rows)]
+
+    # the lines: (part, rows, columns, bytes of a bitmap), and the number of steps
+    lines, n_steps = [], {}
+    for row_parts, its_rows in zip(classes.parts, rows_of):
+        for part, its_columns in zip(row_parts, columns_of):
+            n_bytes = len(its_rows) * -(-len(its_columns) // 8)
+            lines.append((part, its_rows, its_columns, n_bytes))
+            n_positions = len(its_rows) * len(its_columns)
+            if part.form == FORM_CODED_STEPS and n_positions:
+                steps = n_steps[part] = reader.varint()
+                require(steps <= n_positions, where, f"{steps} steps in {n_positions} positions")
+    runs = [
+        (part.code, n_steps.get(part, 0) if part.form == FORM_CODED_STEPS else n_bytes)
+        for part, _, _, n_bytes in lines
+        if part.form >= FORM_CODED_BITMAP
+    ]
+    bundle = Bundle(reader) if any(length for _, length in runs) else None
+    symbols = iter([bundle.run(*run) if bundle else np.zeros(0, np.uint8) for run in runs])
+    symbols = {part: next(symbols) for part, *_ in lines if part.form >= FORM_CODED_BITMAP}
+    low = {}
+    for part, *_ in lines:
+        if part.form == FORM_CODED_STEPS and part.low_bits:
+            low[part] = read_packed(reader, np.count_nonzero(symbols[part]), part.low_bits)
+    for part, *_, n_bytes in lines:
+        if part.form == FORM_BITMAP:
+            symbols[part] = np.frombuffer(reader.take(n_bytes), np.uint8)
+
+    # entries by part, as (number of its row, column), then in their order
+    positions, of_row_class = [], []
+    parts = iter(lines)
+    for row_parts, its_rows in zip(classes.parts, rows_of):
+        found = []
+        for part, _, its_columns, _ in islice(parts, len(row_parts)):
+            c = len(its_columns)
+            at = np.zeros(0, np.int64)  # the positions of all lines, one after the other
+            if part.form == FORM_ALL:
+                at = np.arange(len(its_rows) * c)
+            elif part.form == FORM_CODED_STEPS:
+                escape = 255 << part.low_bits
+                end = len(its_rows) * c
+                at = walk(symbols[part], escape, part.low_bits, low.get(part, 0), end, where)
+            elif part.form != FORM_NONE and c:
+                bits = np.unpackbits(symbols[part].reshape(-1, -(-c // 8)), 1, bitorder="little")
+                require(not bits[:, c:].any(), where, f"a bit of a line at {c} or above is set")
+                at = np.flatnonzero(bits[:, :c])
+            found.append((at // max(c, 1), its_columns[at % max(c, 1)]))
+        number = np.concatenate([number for number, _ in found])
+        column = np.concatenate([column for _, column in found])
+        order = np.argsort(number, kind="stable")
+        positions.append(its_rows[number[order]] * columns + column[order])
+        of_row_class.append(len(number))
+    return Entries(np.concatenate(positions), bundle, of_row_class)
+
+
+def read_rows(reader, n, columns, first):
+    """§9.1.4."""
+    where = reader.where
+    form = reader.u8()
+    if form > 8:
+        reject(UNSUPPORTED, where, f"form {form:#04x} of rows")
+    group, n_entries, n_steps = (uint(reader.take(size)) for size in (2, 4, 4))
+    require(group, where, "groups of no rows")
+    require(max(n_entries, n_steps) < 65_536, where, f"{n_entries} entries, {n_steps} steps")
+    require(form or n_steps == 0, where, f"{n_steps} steps beside a bitmap")
+    rows = list(rows_of_block(n, columns, first))
+    groups = [
+        (rows[i][1], rows[min(i + group, len(rows)) - 1][2]) for i in range(0, len(rows), group)
+    ]
+    entry_pointers = read_pointers(reader, len(groups))
+    if form == 0:
+        found = []
+        for _, start, end in rows:
+            line = np.frombuffer(reader.take(-(-(end - start) // 8)), np.uint8)
+            found.append(start + bits_set(line, end - start, where))
+        positions = np.concatenate(found)
+    else:
+        same = n_steps == n_entries
+        step_pointers = entry_pointers if same else read_pointers(reader, len(groups))
+        steps = read_packed(reader, n_steps, form)
+        bounds = [*step_pointers.tolist(), n_steps]
+        require(bounds == sorted(bounds), where, "the step pointers descend")
+        positions = np.concatenate(
+            [
+                start + walk(steps[a:b], (1 << form) - 1, 0, 0, end - start, where)
+                for (start, end), a, b in zip(groups, bounds, bounds[1:])
+            ]
+        )
+    require(len(positions) == n_entries, where, f"{len(positions)} entries, not {n_entries}")
+    before = np.searchsorted(positions, [start for start, _ in groups])
+    require((before == entry_pointers).all(), where, "the entry pointers are others")
+    return positions
+
+
+def read_pointers(reader, n):
+    pointers = np.frombuffer(reader.take(2 * n), "<u2").astype(np.int64)
+    require(pointers[0] == 0, reader.where, f"the first pointer is {pointers[0]}")
+    return pointers
+
+
+def read_values(reader, entries, tables):
+    """§9.2: the patterns of the entries, one after the other."""
+    kind, m, width = reader.u8(), len(entries.positions), tables.width
     if kind == 0:
-        return read_stream(reader, m * width, 8)
+        return read_stream(reader, m * width, 8).tobytes()
     if kind == 1:
         r = reader.u8()
         require(r < 8 * width, reader.where, f"a rotation by {r} of {8 * width} bits")
-        rotated = bytearray(m * width)
+        rotated = np.zeros((m, width), np.uint8)
         for j in range(width):
-            rotated[width - 1 - j :: width] = read_stream(reader, m, 8)
-        return rotate_right(rotated, width, r)
+            rotated[:, width - 1 - j] = read_stream(reader, m, 8)
+        return rotate_right(rotated.tobytes(), width, r)
     if kind == 2:
-        require(codebook, reader.where, "codes in a payload without a codebook")
-        codes = read_stream(reader, m, max(1, (len(codebook) - 1).bit_length()))
-        require(max(codes) < len(codebook), reader.where, f"code {max(codes)} of {len(codebook)}")
-        return b"".join([codebook[code] for code in codes])
+        book = tables.codebook
+        require(book is not None, reader.where, "codes in a payload without a codebook")
+        codes = read_stream(reader, m, max(1, (len(book) - 1).bit_length()))
+        require(codes.max() < len(book), reader.where, f"code {codes.max()} of {len(book)}")
+        return book[codes].tobytes()
+    if kind == 3:
+        return read_coded(reader, entries, tables)
+    if kind == 4:
+        padding = reader.take(-reader.at % 8)
+        require(not any(padding), reader.where, "the bytes before the values are not zero")
+        return reader.take(m * width)
     reject(UNSUPPORTED, reader.where, f"value kind {kind}")
 
 
@@ -685,47 +969,232 @@ def rotate_right(patterns, width, r):
     if width == 16:
         words = [uint(patterns[i : i + 16]) for i in range(0, len(patterns), 16)]
         return b"".join([(t >> r | t << left & mask).to_bytes(16, "little") for t in words])
-    view = memoryview(patterns).cast(VIEW[width])
-    for i, t in enumerate(view):
-        view[i] = t >> r | t << left & mask
+    words = np.frombuffer(patterns, f"<u{width}")
+    return (words >> r | words << left).tobytes()
+
+
+def read_coded(reader, entries, tables):
+    """§9.2.1."""
+    where, coder, m = reader.where, tables.coder, len(entries.positions)
+    require(coder, where, "coded values in a payload without a value coder")
+    lengths = [0] * coder.n_tables
+    value_tables = tables.classes.value_tables if entries.of_row_class else [0]
+    for table, count in zip(value_tables, entries.of_row_class or [m]):
+        lengths[table] += count
+    bundle = entries.bundle or Bundle(reader)
+    symbols = np.concatenate([bundle.run(*run) for run in zip(coder.codes, lengths)])
+    if not entries.bundle:
+        bundle.end()
+    if coder.kind == CODES:
+        return tables.codebook[symbols].tobytes()
+    unsigned = f"<u{tables.width}"
+    symbols = symbols.astype(np.uint64)
+    if coder.kind == BINS:
+        low_bits = coder.bin_low_bits[symbols]
+        size = reader.varint()
+        n_bits = int(low_bits.sum())
+        require(size == -(-n_bits // 8), where, f"{n_bits} low bits in {size} bytes")
+        low = read_low_bits(reader.take(size), low_bits, where)
+        return (coder.bin_firsts[symbols] | low).astype(unsigned).tobytes()
+    words = np.uint64(coder.base) + symbols << np.uint64(coder.low_bits)
+    if coder.low_bits:
+        words += read_packed(reader, m, coder.low_bits).astype(np.uint64)
+    patterns = rotate_right(words.astype(unsigned).tobytes(), tables.width, coder.rotation)
+    patches = reader.varint()
+    require(patches <= m, where, f"{patches} patches of {m} entries")
+    patterns, at = bytearray(patterns), 0
+    for _ in range(patches):
+        at += reader.varint()
+        pattern = reader.take(tables.width)
+        require(at < m, where, f"a patch of entry {at} of {m}")
+        patterns[at * tables.width : (at + 1) * tables.width] = pattern
+        at += 1
     return patterns
+
+
+def read_low_bits(data, low_bits, where):
+    """§9.2.1: numbers of up to 56 bits one after the other, LSB-first."""
+    ends = np.cumsum(low_bits)
+    if data:
+        used = int(ends[-1]) - 8 * (len(data) - 1)
+        require(data[-1] >> used == 0, where, "bits after the low bits are set")
+    starts = ends - low_bits
+    bytes_ = np.frombuffer(data + bytes(8), np.uint8).astype(np.uint64)
+    low = np.zeros(len(ends), np.uint64)
+    for i in range(8):
+        low |= bytes_[(starts >> 3) + i] << np.uint64(8 * i)
+    low >>= (starts & 7).astype(np.uint64)
+    return low & (np.uint64(1) << low_bits.astype(np.uint64)) - np.uint64(1)
 
 
 # --- §10 Streams ------------------------------------------------------------------------------
 
 
 def read_stream(reader, k, bits):
-    """§10: `k` symbols of `bits` bits; `bytes` if these are 8, a list otherwise."""
+    """§10: `k` symbols of `bits` bits, an array."""
     if k == 0:
-        return b""
+        return np.zeros(0, np.uint8)
     coding = reader.u8()
     if coding == 0:
-        return unpack(reader.take(-(-k * bits // 8)), k, bits, reader.where)
+        return read_packed(reader, k, bits)
     if coding == 1:
         frame = reader.take(reader.varint())
         planes = zstd(frame, k * -(-bits // 8), reader.where)
-        symbols = planes[:k]
-        for i in range(1, -(-bits // 8)):
-            symbols = [
-                low | high << 8 * i for low, high in zip(symbols, planes[i * k : (i + 1) * k])
-            ]
-        require(max(symbols) < 1 << bits, reader.where, f"symbol {max(symbols)} of {bits} bits")
+        symbols = np.frombuffer(planes, np.uint8)
+        if bits > 8:
+            symbols = symbols.reshape(-1, k).astype(np.int64)
+            symbols = sum(plane << 8 * i for i, plane in enumerate(symbols))
+        require(symbols.max() < 1 << bits, reader.where, f"symbol {symbols.max()} of {bits} bits")
         return symbols
+    if coding == 2:
+        return read_huffman(reader, k, bits)
     reject(UNSUPPORTED, reader.where, f"stream coding {coding}")
 
 
-def unpack(data, k, bits, where):
+def read_packed(reader, k, bits):
     """§10.1."""
-    unused = 8 * len(data) - k * bits
-    require(data[-1] >> (8 - unused) == 0, where, "bits after the last symbol are set")
+    packed = np.frombuffer(reader.take(-(-k * bits // 8)), np.uint8)
     if bits == 8:
-        return data
-    mask, shifts = (1 << bits) - 1, range(0, 8 * bits, bits)
-    symbols = []
-    for i in range(0, len(data), bits):  # eight symbols are `bits` bytes
-        word = uint(data[i : i + bits])
-        symbols += [word >> shift & mask for shift in shifts]
-    return symbols[:k]
+        return packed
+    if k == 0:
+        return np.zeros(0, np.int64)
+    unused = 8 * len(packed) - k * bits
+    require(packed[-1] >> (8 - unused) == 0, reader.where, "bits after the last symbol are set")
+    columns = np.unpackbits(packed, bitorder="little")[: k * bits].reshape(k, bits)
+    kind = np.uint8 if bits < 8 else np.uint64 if bits > 32 else np.int64
+    symbols = np.zeros(k, kind)
+    for i in range(bits):
+        symbols |= columns[:, i].astype(kind) << kind(i)
+    return symbols
+
+
+class Bits:
+    """Takes bits LSB-first from the bytes that `reader` has left."""
+
+    def __init__(self, reader):
+        self.reader, self.where = reader, reader.where
+        self.byte, self.left = 0, 0
+
+    def take(self):
+        if not self.left:
+            self.byte, self.left = self.reader.u8(), 8
+        bit = self.byte & 1
+        self.byte >>= 1
+        self.left -= 1
+        return bit
+
+    def end(self):
+        require(self.byte == 0, self.where, "bits up to a whole byte are not zero")
+        self.left = 0
+
+
+MAX_WORD_BITS = 11
+NO_WORD = 12
+
+
+class PrefixCode:
+    """§10.3.1. `order` says in which order the lengths of the symbols are written."""
+
+    def __init__(self, bits, order):
+        lengths, length = {}, 8
+        for symbol in order:
+            zeros = 0
+            while bits.take() == 0:
+                zeros += 1
+                require(zeros <= 2 * NO_WORD, bits.where, "a length of a word out of range")
+            length += -(zeros + 1) // 2 if zeros & 1 else zeros // 2
+            require(0 <= length <= NO_WORD, bits.where, f"a word of {length} bits")
+            lengths[symbol] = length
+        words = sorted((n, symbol) for symbol, n in lengths.items() if n < NO_WORD)
+        total = sum(1 << MAX_WORD_BITS - n for n, _ in words)
+        require(total == 1 << MAX_WORD_BITS, bits.where, "a prefix code that is not complete")
+        # what the next 11 bits begin with: symbol and length of its word
+        self.symbols = np.zeros(1 << MAX_WORD_BITS, np.uint8)
+        self.lengths = np.zeros(1 << MAX_WORD_BITS, np.uint8)
+        word, before = -1, words[0][0]
+        for n, symbol in words:
+            word = word + 1 << n - before
+            before = n
+            low_first = int(f"{word:0{n}b}"[::-1], 2) if n else 0
+            self.symbols[low_first :: 1 << n] = symbol
+            self.lengths[low_first :: 1 << n] = n
+
+
+class CodedBits:
+    """A sequence of code words, in the bytes `data`."""
+
+    def __init__(self, data, where, at=0):
+        self.where, self.n_bits, self.at = where, 8 * len(data), at  # `at` is in bits
+        padded = np.frombuffer(data + bytes(2), np.uint8).astype(np.uint32)
+        next_24 = padded[:-2] | padded[1:-1] << 8 | padded[2:] << 16
+        shifted = next_24[:, None] >> np.arange(8, dtype=np.uint32)
+        self.next_11 = (shifted & (1 << MAX_WORD_BITS) - 1).astype(np.uint16).ravel()
+
+    def decode(self, code, k):
+        """`k` symbols."""
+        ahead = self.next_11[self.at : self.at + MAX_WORD_BITS * k]
+        lengths = code.lengths[ahead].tobytes() + bytes(MAX_WORD_BITS + 1)
+        starts, at = [], 0
+        for _ in range(k):
+            starts.append(at)
+            at += lengths[at]
+        self.at += at
+        require(self.at <= self.n_bits, self.where, "the bits end before the symbols")
+        if k == 0 or code.lengths[0] == 0:  # a word of no bits
+            return np.full(k, code.symbols[0])
+        require(starts[-1] < len(ahead), self.where, "the bits end before the symbols")
+        return code.symbols[ahead[starts]]
+
+    def end(self):
+        """The number of bytes that were used."""
+        used = -(-self.at // 8)
+        rest = self.next_11[self.at : min(8 * used, self.n_bits)] & 1
+        require(not rest.any(), self.where, "bits after the last word are set")
+        return used
+
+
+class Bundle:
+    """§10.3.2."""
+
+    def __init__(self, reader):
+        n = reader.u8()
+        if n not in (1, 8):
+            reject(UNSUPPORTED, reader.where, f"a bundle of {n} streams")
+        shortest, longer = reader.varint(), [0]
+        if n == 8:
+            bits = reader.u8()
+            require(bits <= 32, reader.where, f"lengths of {bits} bits")
+            longer = read_packed(reader, 8, bits).tolist() if bits else [0] * 8
+        self.where = reader.where
+        self.streams = [CodedBits(reader.take(shortest + more), reader.where) for more in longer]
+
+    def run(self, code, k):
+        n = len(self.streams)
+        symbols = np.zeros(k, np.uint8)
+        for i, stream in enumerate(self.streams):
+            symbols[i::n] = stream.decode(code, len(range(i, k, n)))
+        return symbols
+
+    def end(self):
+        for stream in self.streams:
+            whole = stream.end() * 8 == stream.n_bits
+            require(whole, self.where, "a stream of a bundle is longer than its words")
+
+
+def read_huffman(reader, k, bits):
+    """§10.3.3."""
+    require(bits <= 8, reader.where, f"Huffman coding of {bits} bits")
+    alphabet = reader.u8() + 1
+    first = reader.at
+    begin = Bits(reader)
+    code = PrefixCode(begin, range(alphabet))
+    start = 8 * (reader.at - first) - begin.left
+    longest = -(-(start + MAX_WORD_BITS * k) // 8)
+    words = CodedBits(reader.data[first : first + longest], reader.where, start)
+    symbols = words.decode(code, k)
+    reader.at = first + words.end()
+    require(symbols.max() < 1 << bits, reader.where, f"symbol {symbols.max()} of {bits} bits")
+    return symbols
 
 
 def zstd_frame_end(data, where):
@@ -1030,14 +1499,17 @@ def run_example(kind, params, data):
     if kind == "position-set":
         reader = Reader(data, "example")
         columns = None if number.get("alternates") else number.get("columns", number["n"])
-        members = read_positions(reader, number["n"], columns, number.get("first", 0))
+        tables = Tables(1, columns or 1)
+        members = read_positions(
+            reader, number["n"], tables, number.get("first", 0), columns is None
+        )
         reader.end("the position set")
-        return " ".join(map(str, members))
+        return " ".join(map(str, members.positions))
     if kind == "block":
         width, n = number["width"], number["elements"]
-        background = bytes.fromhex(params.get("background", "00" * width))
-        columns, first = number.get("columns", n), number.get("first", 0)
-        return decode_block(data, n, width, columns, first, background, None, "example").hex()
+        tables = Tables(width, number.get("columns", n))
+        tables.background = bytes.fromhex(params.get("background", "00" * width))
+        return decode_block(data, n, tables, number.get("first", 0), "example").hex()
     if kind == "payload":
         row = [number[key] for key in ("width", "elements", "columns")]
         payload = Payload(0, *row, len(data), number.get("table_bytes", 0), number.get("blocks", 1))
