@@ -67,6 +67,7 @@ mod parallel;
 mod payload;
 mod profile;
 mod progress;
+mod repack;
 mod rewrite;
 mod sparse;
 #[cfg(test)]
@@ -84,6 +85,7 @@ pub use mapped::{Mapped, with_mapped};
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use profile::{Effort, Profile};
 pub use progress::{Phase, Progress};
+pub use repack::{RepackOptions, RepackReport, repack_file, repack_slice};
 pub use rewrite::{RewriteReport, rewrite_file};
 pub use sparse::PositionKind;
 pub use stream::Coding;
