@@ -156,6 +156,7 @@ fn read_in_every_way(tensor: &Tensor<'_>) -> Option<Vec<u8>> {
                     layout.alternate_bytes,
                     layout.value_bytes,
                     layout.table_bytes,
+                    layout.directory_bytes,
                     layout.checksum_bytes,
                 ];
                 assert_eq!(parts.iter().sum::<u64>(), tensor.stored_bytes());

@@ -91,7 +91,7 @@ pub use sparse::PositionKind;
 pub use stream::Coding;
 pub use tensor::{DType, Element, ElementClass};
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
-pub use values::ValueKind;
+pub use values::{ValueCoderKind, ValueKind};
 
 /// The example of the README compiles and runs.
 #[cfg(doctest)]
