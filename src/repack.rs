@@ -89,11 +89,13 @@ pub fn repack_file(
             let out = BufWriter::with_capacity(1 << 20, &mut *file);
             let scratch = Scratch::Beside(output);
             let (_, report) = repack(&archive, options, &scratch, out).within(place)?;
-            let proven = prove(
-                Mapped::for_one_call(file, output)?,
-                options.progress.as_ref(),
-            );
-            proven.within(|| output.display().to_string())?;
+            let written = Mapped::for_one_call(file, output)?;
+            let proven = prove(written, options.progress.as_ref());
+            proven.or_else(|error| {
+                // With a wrong hash in the input, nothing could have been right.
+                archive.verify().within(place)?;
+                Err(error.within(output.display()))
+            })?;
             Ok(report)
         })
     })
@@ -107,7 +109,10 @@ pub fn repack_slice(input: &[u8], options: &RepackOptions) -> Result<(Vec<u8>, R
     let archive = Archive::new(input)?;
     parallel::with_threads(options.threads, || {
         let (out, report) = repack(&archive, options, &Scratch::Memory, Vec::new())?;
-        prove(&out, options.progress.as_ref())?;
+        prove(&out, options.progress.as_ref()).or_else(|error| {
+            archive.verify()?;
+            Err(error)
+        })?;
         Ok((out, report))
     })
 }
