@@ -11,7 +11,8 @@
 //! read    container -> payloads -> dense / CSR / rows -> model file
 //! ```
 //!
-//! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`], or on bytes:
+//! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`]; [`repack_file`] turns
+//! one [`Profile`] into another. Or on bytes:
 //!
 //! ```
 //! # fn main() -> tfzip::Result<()> {

@@ -11,7 +11,7 @@
 mod common;
 
 use common::graph_def::*;
-use common::models;
+use common::models::{self, Noise};
 use common::moods::moods;
 use common::naive;
 use proptest::prelude::*;
