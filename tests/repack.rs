@@ -125,7 +125,7 @@ fn large_payloads_are_repacked_from_a_file() {
         (0..n)
             .flat_map(|_| {
                 let element = if noise.below(50) == 0 {
-                    noise.next() as u32
+                    noise.next()
                 } else {
                     0
                 };
