@@ -15,6 +15,7 @@ use crate::model::{self, Change, InputFile, TensorData};
 use crate::pack::{PackOptions, pack_slice};
 use crate::payload::{EncodeOptions, PayloadMeta, PayloadSpec, Record, encode};
 use crate::profile::{Effort, Profile};
+use crate::repack::{RepackOptions, repack_slice};
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
 
@@ -103,7 +104,7 @@ pub fn open(bytes: &[u8]) {
 }
 
 /// Decoding: a tensor is the same read densely, by rows and as CSR, its layout accounts for every
-/// byte, and whatever passes the full check can be read and restored.
+/// byte, and whatever passes the full check can be read, restored, and repacked with every profile.
 ///
 /// # Panics
 /// If that does not hold.
@@ -127,6 +128,31 @@ pub fn decode(bytes: &[u8]) {
             Ok(()) => assert_eq!(restored.len() as u64, file.bytes),
             Err(e) => assert!(verified.is_err(), "checked, and not restored: {e}"),
         }
+    }
+    if verified.is_ok() {
+        Profile::ALL
+            .iter()
+            .for_each(|profile| repack(&archive, *profile));
+    }
+}
+
+/// Repacks a good archive: the files and tensors are the same.
+fn repack<D: AsRef<[u8]>>(archive: &Archive<D>, profile: Profile) {
+    let mut options = RepackOptions::default();
+    (options.profile, options.threads) = (profile, 1);
+    let (tfz, _) = repack_slice(archive.as_bytes(), &options).expect("it passes the check");
+    let repacked = Archive::new(tfz).expect("it has just been made");
+    repacked.verify().expect("it has just been made");
+    assert!(archive.files().eq(repacked.files()));
+    for (tensor, repacked) in archive.tensors().zip(repacked.tensors()) {
+        assert_eq!(tensor.name(), repacked.name());
+        assert_eq!(tensor.shape(), repacked.shape());
+        let bytes = [tensor, repacked].map(|tensor| {
+            let width = tensor.dtype().width().filter(|_| tensor.is_readable());
+            let mut bytes = vec![0; tensor.len() as usize * width.unwrap_or(0)];
+            tensor.read_bytes_into(&mut bytes).map(|()| bytes).ok()
+        });
+        assert_eq!(bytes[0], bytes[1]);
     }
 }
 
@@ -156,6 +182,7 @@ fn read_in_every_way(tensor: &Tensor<'_>) -> Option<Vec<u8>> {
                     layout.alternate_bytes,
                     layout.value_bytes,
                     layout.table_bytes,
+                    layout.directory_bytes,
                     layout.checksum_bytes,
                 ];
                 assert_eq!(parts.iter().sum::<u64>(), tensor.stored_bytes());

@@ -11,7 +11,8 @@
 //! read    container -> payloads -> dense / CSR / rows -> model file
 //! ```
 //!
-//! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`], or on bytes:
+//! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`]; [`repack_file`] turns
+//! one [`Profile`] into another. Or on bytes:
 //!
 //! ```
 //! # fn main() -> tfzip::Result<()> {
@@ -67,6 +68,7 @@ mod parallel;
 mod payload;
 mod profile;
 mod progress;
+mod repack;
 mod rewrite;
 mod sparse;
 #[cfg(test)]
@@ -84,12 +86,13 @@ pub use mapped::{Mapped, with_mapped};
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use profile::{Effort, Profile};
 pub use progress::{Phase, Progress};
+pub use repack::{RepackOptions, RepackReport, repack_file, repack_slice};
 pub use rewrite::{RewriteReport, rewrite_file};
 pub use sparse::PositionKind;
 pub use stream::Coding;
 pub use tensor::{DType, Element, ElementClass};
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
-pub use values::ValueKind;
+pub use values::{ValueCoderKind, ValueKind};
 
 /// The example of the README compiles and runs.
 #[cfg(doctest)]

@@ -32,7 +32,7 @@ impl Mapped {
 
     /// Maps a file for the length of one call of a whole-file operation.
     ///
-    /// These operations ([`crate::pack_file`], [`crate::unpack_file`], [`crate::with_mapped`]) are
+    /// These operations ([`crate::pack_file`], [`crate::unpack_file`], [`crate::repack_file`], [`crate::with_mapped`]) are
     /// documented as mapping their input, and are for files that nobody is writing. What packing
     /// and unpacking produce is proven by its SHA-256.
     pub(crate) fn for_one_call(file: &File, path: &Path) -> Result<Self> {

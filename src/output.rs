@@ -32,6 +32,11 @@ pub(crate) fn write_file<R>(
     Ok(result)
 }
 
+/// A file beside `path` that has no name, and is gone once it is closed.
+pub(crate) fn nameless_file(path: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(parent(path))
+}
+
 /// Fills the folder `path` by `fill`, which gets an empty temporary folder beside it.
 ///
 /// The folder has its name only once `fill` has succeeded. A folder that was there before is moved

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub enum Phase {
     /// The model file is encoded.
     Packing,
+    /// The payloads of an archive are decoded and encoded again.
+    Repacking,
     /// What was written is decoded and its hash compared.
     Proving,
     /// The model file is restored.

@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::payload::Record;
-use crate::sparse::PositionKind;
+use crate::sparse::{Classes, PositionKind};
 use crate::stream::Coding;
-use crate::values::ValueKind;
+use crate::values::{ValueCoderKind, ValueKind};
 use crate::word::{Word, with_word};
 use std::collections::BTreeMap;
 
@@ -25,14 +25,23 @@ pub struct Layout {
     pub values: BTreeMap<ValueKind, u64>,
     /// Streams of values by their coding.
     pub value_codings: BTreeMap<Coding, u64>,
+    /// Classes of rows (spec §8.2.1); 0 without classes.
+    pub row_classes: usize,
+    /// Classes of columns; 0 without classes.
+    pub column_classes: usize,
+    /// How the values of kind *coded* become symbols, if the payload says so.
+    pub value_coder: Option<ValueCoderKind>,
     /// Bytes of the positions of entries.
     pub position_bytes: u64,
     /// Bytes that say where −0.0 is.
     pub alternate_bytes: u64,
-    /// Bytes of the values.
+    /// Bytes of the values. Symbols that share a bundle with those of positions count here, whole
+    /// bytes of them.
     pub value_bytes: u64,
-    /// Bytes of background, codebook and directory.
+    /// Bytes of background, codebook, classes and codes (spec §8.2).
     pub table_bytes: u64,
+    /// Bytes of the directory of the blocks (spec §8.3).
+    pub directory_bytes: u64,
     /// Bytes of the blocks' checksums.
     pub checksum_bytes: u64,
     /// Patterns in the codebook; 0 without one.
@@ -48,14 +57,19 @@ pub(super) fn of_record(record: &Record<'_>) -> Result<Layout> {
 fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
     let shared = record.tables::<W>()?;
     let tables = &shared.tables;
+    let classes = tables.classes.as_ref();
     let mut layout = Layout {
         blocks: record.n_blocks(),
-        table_bytes: record.table_and_directory_bytes(),
+        table_bytes: record.table_bytes(),
+        directory_bytes: record.directory_bytes(),
         checksum_bytes: 4 * record.n_blocks(),
         codebook_len: tables
             .codebook
             .as_ref()
             .map_or(0, crate::values::Codebook::len),
+        row_classes: classes.map_or(0, |classes| classes.n_rows),
+        column_classes: classes.map_or(0, Classes::n_columns),
+        value_coder: tables.coder.as_ref().map(|coder| coder.map.kind()),
         has_background: tables.background != W::default(),
         ..Layout::default()
     };

@@ -9,6 +9,8 @@ pub use csr::Csr;
 pub use layout::Layout;
 pub use tensor::Tensor;
 
+pub(crate) use restore::Segment;
+
 use crate::container::{Index, SectionKind};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -70,6 +72,11 @@ impl<D: AsRef<[u8]>> Archive<D> {
         })
     }
 
+    /// What its manifest says.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// What the file is for, if it says so: informative.
     pub fn profile(&self) -> Option<Profile> {
         self.index.profile
@@ -82,7 +89,12 @@ impl<D: AsRef<[u8]>> Archive<D> {
 
     /// All tensors, in the order of the model files' bytes.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> {
-        (0..self.index.tensors.len()).map(|row| Tensor::new(self.as_bytes(), &self.index, row))
+        (0..self.index.tensors.len()).map(|row| self.tensor_at(row))
+    }
+
+    /// The tensor with this number, which exists.
+    pub(crate) fn tensor_at(&self, row: usize) -> Tensor<'_> {
+        Tensor::new(self.as_bytes(), &self.index, row)
     }
 
     /// The tensor called `name`.
@@ -99,7 +111,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
             by_name
         });
         match by_name.get(name).map_or(&[][..], Vec::as_slice) {
-            [row] => Ok(Tensor::new(self.as_bytes(), &self.index, *row)),
+            [row] => Ok(self.tensor_at(*row)),
             [] => Err(Error::invalid(format!("no tensor is called {name:?}"))),
             rows => {
                 // A few: a small file can give one name to a million tensors.

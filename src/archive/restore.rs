@@ -6,7 +6,7 @@ use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::parallel;
-use crate::payload::Record;
+use crate::payload::{self, Record};
 use crate::word::{Word, with_word};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -26,28 +26,18 @@ impl<D: AsRef<[u8]>> Archive<D> {
     /// `InvalidArgument` if there is no such file; `Io` if `out` fails; `Corrupt`, `Truncated` or
     /// `Unsupported` if the archive breaks a rule of the spec or the hash differs.
     pub fn restore(&self, file: usize, out: &mut dyn Write) -> Result<()> {
-        let index = &self.index;
-        let entry = index
-            .files
+        let files = &self.index.files;
+        let entry = files
             .get(file)
-            .ok_or_else(|| Error::invalid(format!("file {file} of {}", index.files.len())))?;
+            .ok_or_else(|| Error::invalid(format!("file {file} of {}", files.len())))?;
         let mut out = Hashed {
             out,
             hash: Sha256::new(),
         };
-        let mut skeleton = SkeletonReader::new(self.as_bytes(), index, entry.skeleton_start);
-        let mut left = entry.bytes;
-        for hole in &index.holes[entry.holes.clone()] {
-            skeleton.read(hole.gap, |piece| out.put(piece))?;
-            let payload = &index.payloads[hole.payload];
-            let place = || format!("payload {}", hole.payload);
-            let record =
-                Record::new(&self.as_bytes()[payload.range.clone()], payload.meta).within(place)?;
-            with_word!(payload.meta.width, W => copy_payload::<W>(&record, &mut out))
-                .within(place)?;
-            left -= hole.gap + payload.meta.decoded_bytes();
-        }
-        skeleton.read(left, |piece| out.put(piece))?;
+        self.for_each_segment(file, |segment| match segment {
+            Segment::Skeleton(piece) => out.put(piece),
+            Segment::Hole(payload) => self.copy_payload(payload, |piece| out.put(piece)),
+        })?;
         let found: [u8; 32] = out.hash.finalize().into();
         if found != entry.sha256 && !cfg!(fuzzing) {
             return Err(Error::corrupt(format!(
@@ -66,32 +56,94 @@ impl<D: AsRef<[u8]>> Archive<D> {
     /// # Errors
     /// `Corrupt`, `Truncated` or `Unsupported`, with the place of the first thing that is wrong.
     pub fn verify(&self) -> Result<()> {
-        for (i, section) in self.index.sections.iter().enumerate() {
-            if self.as_bytes()[section.padding.clone()]
-                .iter()
-                .any(|&b| b != 0)
-            {
-                return Err(Error::corrupt(format!(
-                    "the padding before section {i} is not zero"
-                )));
-            }
-        }
+        self.check_padding()?;
         for file in 0..self.index.files.len() {
             self.restore(file, &mut std::io::sink())?;
         }
         for tensor in self.tensors().filter(super::Tensor::is_readable) {
             let place = || format!("tensor {:?}", tensor.name());
             let found = tensor.count_nonzero().within(place)?;
-            if found != tensor.nnz() {
-                let error = Error::corrupt(format!(
-                    "{found} elements are nonzero, the manifest says {}",
-                    tensor.nnz()
-                ));
-                return Err(error.within(place()));
+            tensor.check_nnz(found).within(place)?;
+        }
+        Ok(())
+    }
+
+    /// `Corrupt` if there is anything between the sections.
+    pub(crate) fn check_padding(&self) -> Result<()> {
+        let bytes = self.as_bytes();
+        for (i, section) in self.index.sections.iter().enumerate() {
+            if bytes[section.padding.clone()].iter().any(|&b| b != 0) {
+                return Err(Error::corrupt(format!(
+                    "the padding before section {i} is not zero"
+                )));
             }
         }
         Ok(())
     }
+
+    /// Hands the segments of file number `file`, which exists, to `f` in order: its skeleton piece by
+    /// piece, and its holes.
+    pub(crate) fn for_each_segment(
+        &self,
+        file: usize,
+        mut f: impl FnMut(Segment<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let index = &self.index;
+        let entry = &index.files[file];
+        let mut skeleton = SkeletonReader::new(self.as_bytes(), index, entry.skeleton_start);
+        let mut left = entry.bytes;
+        for hole in &index.holes[entry.holes.clone()] {
+            skeleton.read(hole.gap, |piece| f(Segment::Skeleton(piece)))?;
+            f(Segment::Hole(hole.payload))?;
+            left -= hole.gap + index.payloads[hole.payload].meta.decoded_bytes();
+        }
+        skeleton.read(left, |piece| f(Segment::Skeleton(piece)))
+    }
+
+    /// Hands the elements of payload number `payload`, which exists, to `put` in order. A few blocks
+    /// are in memory at a time.
+    pub(crate) fn copy_payload(
+        &self,
+        payload: usize,
+        mut put: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let width = self.index.payloads[payload].meta.width;
+        let mut copy = || {
+            let record = self.record(payload)?;
+            with_word!(width, W => copy_record::<W>(&record, &mut put))
+        };
+        copy().within(|| format!("payload {payload}"))
+    }
+
+    /// All elements of payload number `payload`, which exists.
+    pub(crate) fn read_payload(&self, payload: usize) -> Result<Vec<u8>> {
+        let read = || {
+            let record = self.record(payload)?;
+            let meta = self.index.payloads[payload].meta;
+            let n_bytes = to_usize(meta.decoded_bytes())?;
+            let mut bytes = Vec::new();
+            bytes
+                .try_reserve_exact(n_bytes)
+                .map_err(|_| Error::limit(format!("no memory for {n_bytes} bytes")))?;
+            bytes.resize(n_bytes, 0);
+            payload::read(&record, 0..meta.elements, &mut bytes)?;
+            Ok(bytes)
+        };
+        read().within(|| format!("payload {payload}"))
+    }
+
+    fn record(&self, payload: usize) -> Result<Record<'_>> {
+        let payload = &self.index.payloads[payload];
+        Record::new(&self.as_bytes()[payload.range.clone()], payload.meta)
+    }
+}
+
+/// A piece of a model file.
+pub(crate) enum Segment<'a> {
+    /// Bytes of the skeleton.
+    Skeleton(&'a [u8]),
+    /// A hole that the payload with this number fills.
+    Hole(usize),
 }
 
 /// Lower-case hexadecimal, as hashes are written.
@@ -114,8 +166,11 @@ impl Hashed<'_> {
     }
 }
 
-/// Decodes the blocks of a payload, a few at a time, and writes them in order.
-fn copy_payload<W: Word>(record: &Record<'_>, out: &mut Hashed<'_>) -> Result<()> {
+/// Decodes the blocks of a payload, a few at a time, and hands them on in order.
+fn copy_record<W: Word>(
+    record: &Record<'_>,
+    put: &mut impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let shared = record.tables::<W>()?;
     let mut next = 0;
     while next < record.n_blocks() {
@@ -134,7 +189,7 @@ fn copy_payload<W: Word>(record: &Record<'_>, out: &mut Hashed<'_>) -> Result<()
             Ok(bytes)
         });
         for bytes in decoded {
-            out.put(&bytes?)?;
+            put(&bytes?)?;
         }
     }
     Ok(())

@@ -179,8 +179,19 @@ impl<'a> Tensor<'a> {
         csr::of_tensor(self).within(|| self.place())
     }
 
+    /// `Corrupt` if it has not `found` elements that are not zero.
+    pub(crate) fn check_nnz(&self, found: u64) -> Result<()> {
+        if found == self.nnz() {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "{found} elements are nonzero, the manifest says {}",
+            self.nnz()
+        )))
+    }
+
     /// Counts the elements that are not zero by decoding those that are stored.
-    pub(super) fn count_nonzero(&self) -> Result<u64> {
+    pub(crate) fn count_nonzero(&self) -> Result<u64> {
         let (mut count, mut last) = (0, 0);
         self.for_each_stored_chunk(|_, bytes| {
             count += self.dtype().count_nonzero(bytes);

@@ -34,6 +34,8 @@ pub(crate) struct Root {
 /// A tensor to be listed.
 pub(crate) struct TensorEntry<'a> {
     pub(crate) name: &'a str,
+    /// Number of the file that it stands in, which has been ended.
+    pub(crate) file: usize,
     pub(crate) dtype: DType,
     pub(crate) shape: &'a [u64],
     /// Skeleton offsets count from the start of the whole skeleton.
@@ -44,8 +46,8 @@ pub(crate) struct TensorEntry<'a> {
 
 /// Writes one `.tfz` file.
 ///
-/// For each file of the model: its skeleton and holes in order, then [`end_file`](Self::end_file);
-/// then its tensors.
+/// For each file of the model: its skeleton and holes in order, then [`end_file`](Self::end_file).
+/// Its tensors come whenever it has been ended.
 pub(crate) struct Writer<W> {
     out: W,
     n_bytes: u64,
@@ -171,7 +173,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Lists a tensor of the file that was ended last.
+    /// Lists a tensor.
     pub(crate) fn tensor(&mut self, tensor: &TensorEntry<'_>) {
         let (source, at) = match tensor.source {
             Source::Opaque => (0, 0),
@@ -180,7 +182,7 @@ impl<W: Write> Writer<W> {
         };
         let m = &mut self.manifest;
         m.tensor_name.push(tensor.name.to_owned());
-        m.tensor_file.push(m.file_name.len() as u32 - 1);
+        m.tensor_file.push(tensor.file as u32);
         m.tensor_dtype.push(tensor.dtype as u32);
         m.tensor_rank.push(tensor.shape.len() as u32);
         m.tensor_dim.extend_from_slice(tensor.shape);

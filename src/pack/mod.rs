@@ -20,6 +20,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use packer::Nonzeros;
+
 /// How to pack.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -79,6 +81,8 @@ impl fmt::Debug for Select {
 pub struct PackReport {
     /// What was recognised in the input.
     pub kinds: Vec<ModelKind>,
+    /// What the archive is for.
+    pub profile: Profile,
     /// Number of model files.
     pub files: usize,
     /// Names of files that were reached through a link; they are restored as files.
@@ -126,8 +130,11 @@ pub fn pack_file(
             let out = BufWriter::with_capacity(1 << 20, &mut *file);
             let (_, report) =
                 pack(&files, &root, options, out).within(|| path.display().to_string())?;
-            prove(Mapped::for_one_call(file, output)?, options)
-                .within(|| output.display().to_string())?;
+            prove(
+                Mapped::for_one_call(file, output)?,
+                options.progress.as_ref(),
+            )
+            .within(|| output.display().to_string())?;
             Ok(PackReport {
                 links: input.links.clone(),
                 ..report
@@ -150,19 +157,15 @@ pub fn pack_slice(
     parallel::with_threads(options.threads, || {
         let files = [InputFile { name, bytes: input }];
         let (archive, report) = pack(&files, &Root::default(), options, Vec::new())?;
-        prove(&archive, options)?;
+        prove(&archive, options.progress.as_ref())?;
         Ok((archive, report))
     })
 }
 
 /// Decodes a finished archive and compares the hashes of its files.
-fn prove(archive: impl AsRef<[u8]>, options: &PackOptions) -> Result<()> {
+pub(crate) fn prove(archive: impl AsRef<[u8]>, progress: Option<&Progress>) -> Result<()> {
     let archive = Archive::new(archive)?;
-    let mut meter = Meter::new(
-        options.progress.as_ref(),
-        Phase::Proving,
-        archive.restored_bytes(),
-    );
+    let mut meter = Meter::new(progress, Phase::Proving, archive.restored_bytes());
     (0..archive.files().len()).try_for_each(|file| archive.restore(file, &mut meter))
 }
 
@@ -203,6 +206,7 @@ fn pack<W: Write>(
     let (out, archive_bytes) = packer.writer.finish(root)?;
     let report = PackReport {
         kinds: model.parts.iter().map(|part| part.kind).collect(),
+        profile: options.profile,
         files: files.len(),
         links: Vec::new(),
         model_bytes,

@@ -105,12 +105,16 @@ impl<'a, W: Write> Packer<'a, W> {
         let (repeats, nnz) = match &tensor.data {
             TensorData::Raw { range, repeats } if source != Source::Opaque => {
                 let bytes = &self.files[tensor.file].bytes[range.clone()];
-                (*repeats, nnz(tensor.dtype, bytes, *repeats))
+                (
+                    *repeats,
+                    Nonzeros::of(tensor.dtype, bytes).and_repeats(*repeats),
+                )
             }
             TensorData::Raw { .. } | TensorData::Opaque => (0, 0),
         };
         self.writer.tensor(&TensorEntry {
             name: &tensor.name,
+            file: tensor.file,
             dtype: tensor.dtype,
             shape: &tensor.shape,
             source,
@@ -180,17 +184,28 @@ impl<'a, W: Write> Packer<'a, W> {
     }
 }
 
-/// Elements that are not zero, those included that repeat the last one.
-fn nnz(dtype: DType, bytes: &[u8], repeats: u64) -> u64 {
-    let width = dtype.width().unwrap_or(1);
-    let chunks: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
-    let stored: u64 = parallel::map(&chunks, |chunk| dtype.count_nonzero(chunk))
-        .iter()
-        .sum();
-    let last = &bytes[bytes.len().saturating_sub(width)..];
-    if dtype.is_nonzero(last) {
-        stored + repeats
-    } else {
-        stored
+/// How many of the elements in a range are not zero.
+#[derive(Clone, Copy)]
+pub(crate) struct Nonzeros {
+    stored: u64,
+    last: u64,
+}
+
+impl Nonzeros {
+    /// Counts elements of `dtype`, which has a width.
+    pub(crate) fn of(dtype: DType, bytes: &[u8]) -> Self {
+        let width = dtype.width().unwrap_or(1);
+        let chunks: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
+        let counts = parallel::map(&chunks, |chunk| dtype.count_nonzero(chunk));
+        let last = &bytes[bytes.len().saturating_sub(width)..];
+        Self {
+            stored: counts.iter().sum(),
+            last: dtype.is_nonzero(last).into(),
+        }
+    }
+
+    /// With the last element so many times more.
+    pub(crate) fn and_repeats(self, repeats: u64) -> u64 {
+        self.stored + self.last * repeats
     }
 }

@@ -18,6 +18,7 @@ const CRC_BYTES: u64 = 4;
 pub(crate) struct BlockLayout {
     pub(crate) entry_kind: PositionKind,
     pub(crate) entry_codings: Vec<Coding>,
+    /// Without the symbols of values that stand in the same bundle.
     pub(crate) entry_bytes: u64,
     pub(crate) alternate_kind: PositionKind,
     pub(crate) alternate_bytes: u64,
@@ -58,11 +59,12 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
             .map(|classes| (classes, &decoders.parts[..]));
         let entries =
             sparse::read_entries(&mut cursor, isa, n, rows, classes).within(|| "entries".into())?;
-        let entry_bytes = cursor.position() as u64;
+        let end_of_entries = cursor.position() as u64;
+        let rest_of_bundle = entries.bundle.as_ref().map_or(0, Bundle::rest_bytes);
         let m = entries.positions.count(n);
         let alternates =
             sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
-        let alternate_bytes = cursor.position() as u64 - entry_bytes;
+        let alternate_bytes = cursor.position() as u64 - end_of_entries;
         let (value_kind, value_codings, values) = match m {
             0 => {
                 entries.bundle.as_ref().map_or(Ok(()), Bundle::check_end)?;
@@ -91,6 +93,11 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
             check_aligned(&mut cursor)?;
         }
         cursor.finish()?;
+        // The symbols of coded values may stand in the bundle of the entries.
+        let entry_bytes = match value_kind {
+            Some(ValueKind::Coded) => end_of_entries - rest_of_bundle,
+            _ => end_of_entries,
+        };
         Ok(Self {
             n,
             background: tables.background.to_le(),

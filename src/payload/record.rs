@@ -229,9 +229,14 @@ impl<'a> Record<'a> {
         self.meta.width
     }
 
-    /// Bytes of the record besides its blocks.
-    pub(crate) fn table_and_directory_bytes(&self) -> u64 {
-        self.meta.stored_bytes - self.blocks.len() as u64
+    /// Bytes of its tables.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        self.meta.table_bytes
+    }
+
+    /// Bytes of its directory.
+    pub(crate) fn directory_bytes(&self) -> u64 {
+        self.meta.stored_bytes - self.meta.table_bytes - self.blocks.len() as u64
     }
 
     /// Number of blocks.

@@ -14,6 +14,29 @@ use crate::stream::bits::{BitReader, BitWriter, packed_bytes};
 use crate::stream::huffman::{Bundle, PrefixCode, Run, SymbolOrder, write_bundle};
 use crate::word::Word;
 
+/// How a payload's coded values become symbols; the numbers are those of the registry (spec §12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ValueCoderKind {
+    /// Cells of equal size in a window over the patterns; the few outside are patches.
+    Window = 0,
+    /// Bins of different sizes, learned from the values.
+    Bins = 1,
+    /// Indices of the payload's codebook.
+    Codes = 2,
+}
+
+impl ValueCoderKind {
+    /// The name that the spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Bins => "bins",
+            Self::Codes => "codes",
+        }
+    }
+}
+
 /// How values become symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ValueMap {
@@ -30,6 +53,15 @@ pub(crate) enum ValueMap {
 }
 
 impl ValueMap {
+    /// Which of the ways it is.
+    pub(crate) fn kind(&self) -> ValueCoderKind {
+        match self {
+            Self::Window { .. } => ValueCoderKind::Window,
+            Self::Bins(_) => ValueCoderKind::Bins,
+            Self::Codes { .. } => ValueCoderKind::Codes,
+        }
+    }
+
     /// Symbols of the alphabet.
     pub(crate) fn n_symbols(&self) -> usize {
         match self {
@@ -100,12 +132,7 @@ impl ValueCoder {
     ///
     /// `value_tables` are those of the row classes, if there are some.
     pub(crate) fn write(&self, out: &mut Vec<u8>, value_tables: Option<&[u8]>) {
-        let kind = match self.map {
-            ValueMap::Window { .. } => 0,
-            ValueMap::Bins(_) => 1,
-            ValueMap::Codes { .. } => 2,
-        };
-        out.push(kind | ((self.codes.len() - 1) as u8) << 4);
+        out.push(self.map.kind() as u8 | ((self.codes.len() - 1) as u8) << 4);
         if let (Some(value_tables), true) = (value_tables, self.codes.len() > 1) {
             out.extend_from_slice(value_tables);
         }

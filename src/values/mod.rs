@@ -10,6 +10,7 @@ mod planes;
 pub(crate) use bins::BinFinder;
 pub(crate) use bins::Bins;
 pub(crate) use codebook::{Codebook, MAX_CODES};
+pub use coder::ValueCoderKind;
 pub(crate) use coder::{CodedValues, SymbolFinder, ValueCoder, ValueCoderHead, ValueMap, code};
 pub(crate) use planes::split as split_planes;
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod graph_def;
 pub(crate) mod models;
+pub(crate) mod moods;
 pub(crate) mod naive;
 
 use std::fs;

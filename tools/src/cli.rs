@@ -1,12 +1,14 @@
 //! The frame that every program runs in: arguments, exit status, errors, stdout and stderr.
 
 use crate::text::printable;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
-use tfzip::{Error, Result};
+use std::str::FromStr;
+use tfzip::{Effort, Error, Profile, Result};
 
 /// Options of the programs that write a file.
 #[derive(Args, Debug)]
@@ -20,6 +22,34 @@ pub struct Writing {
     /// Print nothing but errors: no result, no notes, no progress
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Options of the programs that encode.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Encoding {
+    /// How long packing may take: fast, or thorough for smaller files. Reading is as fast either way
+    #[arg(long, value_name = "EFFORT", default_value_t, hide_possible_values = true,
+        value_parser = effort())]
+    pub effort: Effort,
+}
+
+/// Takes one of some names for what it names.
+fn names<T: FromStr + Clone + Send + Sync + 'static>(
+    names: impl IntoIterator<Item = &'static str>,
+) -> impl TypedValueParser<Value = T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+fn effort() -> impl TypedValueParser<Value = Effort> {
+    names(Effort::ALL.map(Effort::name))
+}
+
+/// Takes the name of a profile.
+pub fn profile() -> impl TypedValueParser<Value = Profile> {
+    names(Profile::ALL.map(Profile::name))
 }
 
 /// Runs a program that turns its arguments into the text for stdout.

@@ -35,6 +35,7 @@ impl Bar {
         Progress::new(move |phase, done, total| {
             let label = match phase {
                 Phase::Packing => "packing",
+                Phase::Repacking => "repacking",
                 Phase::Proving => "proving",
                 Phase::Unpacking => "unpacking",
                 _ => "working",

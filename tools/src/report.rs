@@ -5,7 +5,9 @@ use crate::text::hex;
 use crate::{elements, limit};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tfzip::{Archive, Coding, Layout, Result, Tensor};
+use tfzip::{
+    Archive, Coding, Layout, PositionKind, Profile, Result, Tensor, ValueCoderKind, ValueKind,
+};
 
 /// A `.tfz` file.
 #[derive(Debug, Serialize)]
@@ -14,6 +16,8 @@ pub struct Report {
     pub input: String,
     /// Its length.
     pub bytes: u64,
+    /// What it is for, if it says so.
+    pub profile: Option<&'static str>,
     /// Bytes of all restored files.
     pub model_bytes: u64,
     /// Bytes of what the model files hold besides payloads, decoded.
@@ -93,6 +97,12 @@ pub struct EncodedReport {
     pub values: BTreeMap<&'static str, u64>,
     /// Streams of values by their coding.
     pub value_codings: BTreeMap<&'static str, u64>,
+    /// Classes of rows, of which each has its own codes; 0 without classes.
+    pub row_classes: usize,
+    /// Classes of columns; 0 without classes.
+    pub column_classes: usize,
+    /// How coded values become symbols.
+    pub value_coder: Option<&'static str>,
     /// Patterns in the codebook.
     pub codebook_len: usize,
     /// Whether the background is another pattern than zero.
@@ -110,8 +120,10 @@ pub struct StoredBytes {
     pub alternates: u64,
     /// What the entries are.
     pub values: u64,
-    /// Background, codebook and directory.
+    /// Background, codebook, classes and codes.
     pub tables: u64,
+    /// Where the blocks are.
+    pub directory: u64,
     /// Checksums of the blocks.
     pub checksums: u64,
 }
@@ -138,6 +150,7 @@ impl Report {
         Ok(Self {
             input,
             bytes: archive.as_bytes().len() as u64,
+            profile: archive.profile().map(Profile::name),
             model_bytes: archive.restored_bytes(),
             skeleton_bytes: archive.skeleton_bytes(),
             files: archive
@@ -210,6 +223,9 @@ impl EncodedReport {
             alternates: named(&layout.alternates, |kind| kind.name()),
             values: named(&layout.values, |kind| kind.name()),
             value_codings: named(&layout.value_codings, |coding| coding.name()),
+            row_classes: layout.row_classes,
+            column_classes: layout.column_classes,
+            value_coder: layout.value_coder.map(ValueCoderKind::name),
             codebook_len: layout.codebook_len,
             has_background: layout.has_background,
             bytes: StoredBytes {
@@ -217,6 +233,7 @@ impl EncodedReport {
                 alternates: layout.alternate_bytes,
                 values: layout.value_bytes,
                 tables: layout.table_bytes,
+                directory: layout.directory_bytes,
                 checksums: layout.checksum_bytes,
             },
         })
@@ -225,12 +242,13 @@ impl EncodedReport {
 
 impl StoredBytes {
     /// Each purpose with its bytes.
-    pub fn by_purpose(self) -> [(&'static str, u64); 5] {
+    pub fn by_purpose(self) -> [(&'static str, u64); 6] {
         [
             ("positions", self.positions),
             ("alternates (−0.0)", self.alternates),
             ("values", self.values),
             ("tables", self.tables),
+            ("directory", self.directory),
             ("checksums", self.checksums),
         ]
     }
@@ -246,20 +264,38 @@ pub fn over_limit(stored_bytes: u64, limit_bytes: u64) -> Option<f64> {
     (limit_bytes > 0).then(|| stored_bytes as f64 / limit_bytes as f64 - 1.0)
 }
 
-/// Positions and values in a few words, for instance `relative-index + planes(packed/zstd)`.
+/// Positions and values in a few words, for instance `classes 4x2(huffman) + coded by bins(huffman)`.
 fn encoding(layout: &Layout) -> String {
-    let list = |names: Vec<&str>| names.join("/");
+    let list = |names: Vec<String>| names.join("/");
     let coded = |kinds: String, codings: &BTreeMap<Coding, u64>| match codings.is_empty() {
         true => kinds,
         false => format!(
             "{kinds}({})",
-            list(codings.keys().map(|coding| coding.name()).collect())
+            list(
+                codings
+                    .keys()
+                    .map(|coding| coding.name().to_owned())
+                    .collect()
+            )
         ),
     };
-    let positions = list(layout.positions.keys().map(|kind| kind.name()).collect());
+    let position = |kind: &PositionKind| match kind {
+        PositionKind::Classes => format!(
+            "{} {}x{}",
+            kind.name(),
+            layout.row_classes,
+            layout.column_classes
+        ),
+        _ => kind.name().to_owned(),
+    };
+    let value = |kind: &ValueKind| match (kind, layout.value_coder) {
+        (ValueKind::Coded, Some(coder)) => format!("{} by {}", kind.name(), coder.name()),
+        _ => kind.name().to_owned(),
+    };
+    let positions = list(layout.positions.keys().map(position).collect());
     let mut words = coded(positions, &layout.position_codings);
     if !layout.values.is_empty() {
-        let values = list(layout.values.keys().map(|kind| kind.name()).collect());
+        let values = list(layout.values.keys().map(value).collect());
         words += &format!(" + {}", coded(values, &layout.value_codings));
     }
     if !layout.alternates.is_empty() {

@@ -14,11 +14,14 @@ pub fn report(report: &Report, all: bool) -> String {
         files => format!("{} files", files.len()),
     };
     let mut text = format!(
-        "{} : {} of {name}  ({} => {} bytes)\n\n",
+        "{} : {} of {name}  ({} => {} bytes{})\n\n",
         printable(&report.input),
         percent(report.bytes, report.model_bytes),
         grouped(report.model_bytes),
         grouped(report.bytes),
+        report
+            .profile
+            .map_or(String::new(), |profile| format!(", profile {profile}")),
     );
     text += &tensors(report, all);
     text.push('\n');
@@ -87,7 +90,7 @@ struct Total {
     nnz: u64,
     stored_bytes: u64,
     limit_bytes: u64,
-    bytes: [(&'static str, u64); 5],
+    bytes: [(&'static str, u64); 6],
 }
 
 impl Total {

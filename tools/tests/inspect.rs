@@ -89,7 +89,15 @@ fn the_table_has_the_encoded_tensors_or_all() {
         .find(|line| line.ends_with(" fc1/kernel"))
         .unwrap();
     assert!(line.contains("float32  [64, 300]"), "{line}");
-    assert!(line.contains("relative-index(zstd) + planes("), "{line}");
+    let encoding = "classes 1x1(huffman) + coded by window(huffman)";
+    assert!(line.contains(encoding), "{line}");
+    assert!(
+        few.lines()
+            .next()
+            .unwrap()
+            .ends_with("bytes, profile balanced)"),
+        "{few}"
+    );
     assert!(!few.contains("fc3/bias"), "{few}");
     assert!(
         few.contains("and 1 more in the skeleton (--all lists them)"),
@@ -99,6 +107,49 @@ fn the_table_has_the_encoded_tensors_or_all() {
     assert!(all.lines().any(|line| line.ends_with(" fc3/bias")), "{all}");
     assert!(!all.contains("--all"), "{all}");
     assert!(!all.contains('\u{1b}'), "{all}");
+}
+
+#[test]
+fn every_profile_is_told_by_its_kinds() {
+    let folder = Folder::with_model();
+    for (profile, positions, position_coding, values, value_coding) in [
+        ("direct", "rows", "packed", "aligned", "packed"),
+        ("balanced", "classes", "huffman", "coded", "huffman"),
+        ("small", "classes", "huffman", "coded", "huffman"),
+    ] {
+        let args = ["-f", MODEL, ARCHIVE, "--profile", profile];
+        folder.run("tfzip-pack", args).success();
+        let report = json(&folder, &[]);
+        assert_eq!(report["profile"], profile);
+        let tensors = report["tensors"].as_array().unwrap();
+        let kernel = tensors.iter().find(|t| t["name"] == "fc2/kernel").unwrap();
+        let one = |name: &str| serde_json::json!({ name: 1 });
+        assert_eq!(kernel["positions"], one(positions));
+        assert_eq!(kernel["position_codings"], one(position_coding));
+        assert_eq!(kernel["values"], one(values));
+        assert_eq!(kernel["value_codings"], one(value_coding));
+        let learned = profile != "direct";
+        assert_eq!(kernel["value_coder"].is_string(), learned);
+        assert_eq!(kernel["row_classes"].as_u64().unwrap() > 0, learned);
+        // What tells the third profile from the second.
+        let columns = kernel["column_classes"].as_u64().unwrap();
+        assert_eq!(columns > 1, profile == "small");
+        for tensor in tensors.iter().filter(|tensor| tensor["bytes"].is_object()) {
+            let bytes = &tensor["bytes"];
+            assert_eq!(
+                tensor["stored_bytes"],
+                sum(bytes.as_object().unwrap().values())
+            );
+            // A float32 takes four bytes and some padding, or nearly three with its exponent in
+            // symbols: less would mean that these count as positions.
+            let nnz = tensor["nnz"].as_u64().unwrap();
+            let value_bytes = bytes["values"].as_u64().unwrap();
+            assert!(
+                (11 * nnz / 4..=4 * nnz + 16).contains(&value_bytes),
+                "{tensor}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use common::{ARCHIVE, FLOAT32, Folder, MODEL, constant, floats, stderr, stdout};
 use serde_json::Value;
 
 const PACK: &str = "tfzip-pack";
+const PROFILES: [&str; 3] = ["direct", "balanced", "small"];
 
 #[test]
 fn the_archive_stands_beside_the_model_and_the_line_says_what_it_is() {
@@ -58,11 +59,50 @@ fn the_output_can_be_the_input() {
 #[test]
 fn threads_change_nothing() {
     let folder = Folder::with_model();
-    folder
-        .run(PACK, [MODEL, "1.tfz", "--threads", "1"])
-        .success();
-    folder.run(PACK, [MODEL, "2.tfz", "-T2"]).success();
-    assert_eq!(folder.read("1.tfz"), folder.read("2.tfz"));
+    for profile in PROFILES {
+        for effort in ["fast", "thorough"] {
+            let options = ["-f", MODEL, "--profile", profile, "--effort", effort];
+            let pack = |output, threads| {
+                let args = options.into_iter().chain([output, "--threads", threads]);
+                folder.run(PACK, args).success();
+                folder.read(output)
+            };
+            assert!(
+                pack("1.tfz", "1") == pack("2.tfz", "2"),
+                "{profile} {effort}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_profile_is_what_was_asked_for() {
+    let folder = Folder::with_model();
+    folder.run(PACK, [MODEL, "default.tfz"]).success();
+    let mut sizes = Vec::new();
+    for profile in PROFILES {
+        let output = &format!("{profile}.tfz");
+        folder
+            .run(PACK, [MODEL, output, "--profile", profile])
+            .success();
+        let archive = tfzip::Archive::open(folder.path(output)).unwrap();
+        assert_eq!(archive.profile().unwrap().name(), profile);
+        archive.verify().unwrap();
+        sizes.push(folder.read(output).len());
+    }
+    assert!(folder.read("default.tfz") == folder.read("balanced.tfz"));
+    assert!(sizes[0] > sizes[1] && sizes[1] >= sizes[2], "{sizes:?}");
+    let fast = ["-f", MODEL, "fast.tfz", "--effort", "fast"];
+    folder.run(PACK, fast).success();
+    assert!(folder.read("fast.tfz").len() >= sizes[1]);
+    for wrong in [["--profile", "max"], ["--effort", "none"]] {
+        let run = folder.run(PACK, [MODEL].into_iter().chain(wrong)).code(2);
+        assert!(
+            stderr(&run).contains("possible values: "),
+            "{}",
+            stderr(&run)
+        );
+    }
 }
 
 #[test]
@@ -73,6 +113,7 @@ fn json_is_one_object_instead_of_the_line() {
     assert_eq!(object["input"], MODEL);
     assert_eq!(object["output"], ARCHIVE);
     assert_eq!(object["kinds"], serde_json::json!(["GraphDef"]));
+    assert_eq!(object["profile"], "balanced");
     assert_eq!(object["files"], 1);
     assert_eq!(object["model_bytes"], folder.read(MODEL).len());
     assert_eq!(object["archive_bytes"], folder.read(ARCHIVE).len());
@@ -92,19 +133,19 @@ fn quiet_says_nothing_and_verbose_what_was_found() {
     folder
         .run(PACK, ["-fv", MODEL])
         .success()
-        .stderr("found GraphDef in 1 file(s), 6 tensors, 5 of them encoded\n");
+        .stderr("found GraphDef in 1 file(s), 6 tensors, 5 of them encoded, profile balanced\n");
     folder.run(PACK, ["-qv", MODEL]).code(2);
 }
 
-/// 512 elements, of which every third is −0.0 and every eighth a number.
+/// 4096 elements as `weight * mask` leaves them: half of them −0.0, an eighth numbers.
 fn model_with_negative_zeros() -> Vec<u8> {
-    let element = |i| match i {
-        i if i % 8 == 0 => i as f32 + 0.1,
-        i if i % 3 == 0 => -0.0,
+    let element = |i: u32| match i.wrapping_mul(0x9e37_79b9) >> 13 {
+        noise if noise % 8 == 0 => i as f32 + 0.1,
+        noise if noise % 2 == 1 => -0.0,
         _ => 0.0,
     };
-    let elements: Vec<f32> = (0..512).map(element).collect();
-    constant("w", FLOAT32, &[64, 8], &floats(&elements))
+    let elements: Vec<f32> = (0..4096).map(element).collect();
+    constant("w", FLOAT32, &[64, 64], &floats(&elements))
 }
 
 #[test]
@@ -112,7 +153,10 @@ fn negative_zeros_are_worth_a_note_until_they_are_canonical() {
     let folder = Folder::new();
     folder.write("m.pb", model_with_negative_zeros());
     let note = stderr(&folder.run(PACK, ["m.pb"]).success());
-    assert!(note.starts_with("note: 149 negative zeros take "), "{note}");
+    assert!(
+        note.starts_with("note: 2,052 negative zeros take "),
+        "{note}"
+    );
     assert!(
         note.ends_with("; --canonical-zeros would save them\n"),
         "{note}"

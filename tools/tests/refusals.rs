@@ -4,8 +4,9 @@ mod common;
 
 use common::{ARCHIVE, Folder, MODEL, stderr, stdout};
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     "tfzip-pack",
+    "tfzip-repack",
     "tfzip-unpack",
     "tfzip-inspect",
     "tfzip-verify",
@@ -87,12 +88,14 @@ fn only_archives_are_opened() {
         "missing.x",
         MODEL,
     ];
-    for program in &PROGRAMS[1..] {
+    for program in &PROGRAMS[2..] {
         for input in inputs {
             folder.refused(program, [input], input);
         }
     }
     for input in inputs {
+        let args = [input, "out", "--profile", "small"];
+        folder.refused("tfzip-repack", args, input);
         folder.refused("tfzip-unpack", [input, "out"], input);
         folder.refused(
             "tfzip-unpack",
@@ -106,9 +109,14 @@ fn only_archives_are_opened() {
 fn an_output_that_cannot_be_written_is_named() {
     let folder = Folder::with_archive();
     std::fs::create_dir(folder.path("folder.x")).unwrap();
-    for (program, input) in [("tfzip-pack", MODEL), ("tfzip-unpack", ARCHIVE)] {
-        folder.refused(program, ["-f", input, "folder.x"], "folder.x");
-        folder.refused(program, [input, "no/where"], "no/where");
+    for (program, args) in [
+        ("tfzip-pack", &[MODEL][..]),
+        ("tfzip-unpack", &[ARCHIVE]),
+        ("tfzip-repack", &["--profile=small", ARCHIVE]),
+    ] {
+        let with = |more: &'static [&str]| args.iter().chain(more).copied();
+        folder.refused(program, with(&["folder.x", "-f"]), "folder.x");
+        folder.refused(program, with(&["no/where"]), "no/where");
     }
 }
 

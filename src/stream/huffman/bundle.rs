@@ -117,6 +117,16 @@ impl<'a> Bundle<'a> {
         self.streams.decode(isa, table, out);
     }
 
+    /// Bytes of the streams that no run has taken yet.
+    pub(crate) fn rest_bytes(&self) -> u64 {
+        let mut rest_bits = 0;
+        for (stream, range) in self.ranges.iter().enumerate() {
+            let taken = self.streams.bits_taken(stream, range.start);
+            rest_bits += (8 * range.len()).saturating_sub(taken) as u64;
+        }
+        rest_bits / 8
+    }
+
     /// Checks that every stream ends with its last symbol.
     pub(crate) fn check_end(&self) -> Result<()> {
         for (stream, range) in self.ranges.iter().cloned().enumerate() {

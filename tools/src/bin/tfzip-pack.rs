@@ -5,8 +5,8 @@ use glob::Pattern;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tfzip::{Error, ErrorKind, PackOptions, PackReport, Result, Select};
-use tfzip_tools::cli::{self, Writing, say};
+use tfzip::{Error, ErrorKind, PackOptions, PackReport, Profile, Result, Select};
+use tfzip_tools::cli::{self, Encoding, Writing, say};
 use tfzip_tools::text::{grouped, percent, printable};
 use tfzip_tools::{output, progress};
 
@@ -19,6 +19,13 @@ struct Args {
     input: PathBuf,
     /// The .tfz file; without it, INPUT with the extension .tfz
     output: Option<PathBuf>,
+    /// What the file is for: direct, to compute on the mapped file; balanced, small and fast to read;
+    /// small, smaller still. tfzip-repack converts one into another
+    #[arg(long, value_name = "PROFILE", default_value_t, hide_possible_values = true,
+        value_parser = cli::profile())]
+    profile: Profile,
+    #[command(flatten)]
+    encoding: Encoding,
     /// Store -0.0 as +0.0; the restored model has other zeros then
     #[arg(long)]
     canonical_zeros: bool,
@@ -48,6 +55,7 @@ Examples:
   tfzip-pack saved_model           writes saved_model.tfz, with everything in the folder
   tfzip-pack model.ckpt-7          writes model.ckpt-7.tfz, with the index and all data shards
   tfzip-pack -f model.pb out.tfz   overwrites out.tfz
+  tfzip-pack --profile small model.pb
   tfzip-pack --json model.pb | jq .ratio";
 
 fn main() -> ExitCode {
@@ -65,6 +73,8 @@ fn pack(args: Args) -> Result<String> {
     let report = progress::during(quiet, "packing", |bar| {
         let mut options = PackOptions::default();
         options.canonical_zeros = args.canonical_zeros;
+        options.profile = args.profile;
+        options.effort = args.encoding.effort;
         options.threads = args.writing.threads.into();
         options.overwrite = args.writing.force;
         options.progress = Some(bar.callback());
@@ -73,11 +83,12 @@ fn pack(args: Args) -> Result<String> {
     })?;
     if args.verbose {
         say(format_args!(
-            "found {} in {} file(s), {} tensors, {} of them encoded",
+            "found {} in {} file(s), {} tensors, {} of them encoded, profile {}",
             kinds(&report).join(" and "),
             report.files,
             report.tensors,
-            report.encoded_tensors
+            report.encoded_tensors,
+            report.profile
         ));
     }
     if !quiet {
@@ -158,6 +169,7 @@ fn json(input: &Path, output: &Path, report: &PackReport) -> String {
         "input": input.to_string_lossy(),
         "output": output.to_string_lossy(),
         "kinds": kinds(report),
+        "profile": report.profile.name(),
         "files": report.files,
         "model_bytes": report.model_bytes,
         "archive_bytes": report.archive_bytes,
