@@ -1,15 +1,15 @@
-//! Whole payloads: density × dtype of pruned weights, read densely, read as CSR, and packed. Rivals:
-//! a copy of the dense elements, `zstd -3` of them, and scattering from a CSR with absolute indices
-//! that lies in memory.
+//! Whole payloads: profile × density × dtype of pruned weights, decoded and encoded. Rivals: a copy
+//! of the dense elements, `zstd -3` of them, and for CSR a scattering from one with absolute
+//! indices that lies in memory.
 
 mod common;
 
-use common::Packed;
+use common::Case;
 use common::models::Noise;
 use criterion::Throughput;
 use criterion::measurement::WallTime;
 use half::f16;
-use tfzip::{Csr, DType, Element};
+use tfzip::{Csr, DType, Profile};
 
 const ROWS: u64 = 1000;
 const COLUMNS: u64 = 1000;
@@ -33,22 +33,24 @@ fn pruned(dtype: DType, percent: u32) -> Vec<u8> {
 
 type Group<'a> = criterion::BenchmarkGroup<'a, WallTime>;
 
-fn bench_csr<T: Element>(group: &mut Group<'_>, id: &str, packed: &Packed) {
-    let tensor = packed.tensor();
-    group.throughput(Throughput::Bytes(packed.dense.len() as u64));
+/// Reading as CSR, and making that dense.
+fn bench_csr(group: &mut Group<'_>, id: &str, case: &Case<'_>, dense: &[u8]) {
+    let tensor = case.tensor();
+    group.throughput(Throughput::Bytes(dense.len() as u64));
     group.bench_function(format!("csr/{id}"), |b| {
-        b.iter(|| tensor.csr::<T>().unwrap());
+        b.iter(|| tensor.csr::<f32>().unwrap());
     });
-    let csr = tensor.csr::<T>().unwrap();
-    let mut out = vec![T::zeroed(); csr.n_rows * csr.n_columns];
+    let csr = tensor.csr::<f32>().unwrap();
+    let mut out = vec![0.0; csr.n_rows * csr.n_columns];
     group.bench_function(format!("scatter/{id}"), |b| {
         b.iter(|| scatter(&csr, &mut out));
     });
-    assert!(bytemuck::cast_slice::<_, u8>(&out) == packed.dense);
+    scatter(&csr, &mut out);
+    assert!(bytemuck::cast_slice::<_, u8>(&out) == dense);
 }
 
-fn scatter<T: Element>(csr: &Csr<T>, out: &mut [T]) {
-    out.fill(T::zeroed());
+fn scatter(csr: &Csr<f32>, out: &mut [f32]) {
+    out.fill(0.0);
     for (row, out) in out.chunks_exact_mut(csr.n_columns).enumerate() {
         let (indices, values) = csr.row(row);
         for (&index, &value) in indices.iter().zip(values) {
@@ -59,20 +61,21 @@ fn scatter<T: Element>(csr: &Csr<T>, out: &mut [T]) {
 
 fn main() {
     let mut criterion = common::criterion();
-    let mut group = criterion.benchmark_group("payload");
+    let mut group = common::group(&mut criterion, "payload");
     for dtype in [DType::Float32, DType::Float16, DType::Int8] {
-        for percent in [1, 2, 5, 10, 20, 50] {
-            let id = format!("{dtype} {percent} %");
+        for percent in [1, 4, 10, 20, 50] {
             let dense = pruned(dtype, percent);
-            let packed = Packed::new(&format!("payload/{id}"), dtype, [ROWS, COLUMNS], dense);
-            packed.bench_read(&mut group, &id);
-            match dtype {
-                DType::Float32 => bench_csr::<f32>(&mut group, &id, &packed),
-                DType::Float16 => bench_csr::<f16>(&mut group, &id, &packed),
-                _ => bench_csr::<i8>(&mut group, &id, &packed),
+            for profile in Profile::ALL {
+                let id = format!("{profile} {dtype} {percent} %");
+                let shape = [ROWS, COLUMNS];
+                let case = Case::new(&format!("payload/{id}"), profile, dtype, shape, &dense);
+                case.bench_decode(&mut group, &id);
+                case.bench_encode(&mut group, &id);
+                if dtype == DType::Float32 {
+                    bench_csr(&mut group, &id, &case, &dense);
+                }
             }
-            packed.bench_pack(&mut group, &id);
-            common::bench_zstd(&mut group, &id, &packed.dense);
+            common::bench_zstd(&mut group, &format!("{dtype} {percent} %"), &dense);
         }
         common::bench_copy(&mut group, dtype.name(), &pruned(dtype, 50));
     }

@@ -1,12 +1,12 @@
-//! Values: dtype × kind, in tensors without a zero, so that positions cost nothing. The packer
-//! chooses the kind; the line before each measurement says which one it took.
+//! Values: profile × dtype × distribution, in tensors without a zero, so that positions cost nothing.
+//! The packer chooses how they are kept; the line before each measurement says what it took.
 
 mod common;
 
-use common::Packed;
+use common::Case;
 use common::models::Noise;
 use half::f16;
-use tfzip::DType;
+use tfzip::{DType, Profile};
 
 const ROWS: u64 = 512;
 const COLUMNS: u64 = 1024;
@@ -64,11 +64,15 @@ fn main() {
         ),
     ];
     let mut criterion = common::criterion();
-    let mut group = criterion.benchmark_group("values");
-    for (id, dtype, dense) in cases {
-        let packed = Packed::new(&format!("values/{id}"), dtype, [ROWS, COLUMNS], dense);
-        packed.bench_read(&mut group, id);
-        packed.bench_pack(&mut group, id);
+    let mut group = common::group(&mut criterion, "values");
+    for (name, dtype, dense) in cases {
+        for profile in Profile::ALL {
+            let id = format!("{profile} {name}");
+            let label = format!("values/{id}");
+            let case = Case::new(&label, profile, dtype, [ROWS, COLUMNS], &dense);
+            case.bench_decode(&mut group, &id);
+            case.bench_encode(&mut group, &id);
+        }
     }
     group.finish();
     criterion.final_summary();

@@ -81,6 +81,7 @@ mod word;
 
 pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
 pub use error::{Error, ErrorKind, Result};
+pub use kernels::kernels_in_use;
 pub use limits::Limits;
 pub use mapped::{Mapped, with_mapped};
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};

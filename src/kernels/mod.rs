@@ -103,6 +103,16 @@ impl Isa {
     }
 }
 
+/// What the inner loops of decoding may use of this machine: `plain`, `neon`, `avx2` or `avx512`.
+///
+/// It is the best that the machine has, found out at the first use. The environment variable
+/// `TFZIP_KERNELS` can name another of those that the machine has, to compare them or to rule one
+/// out; other names change nothing. The bytes that are written never depend on it, nor do the
+/// elements that are read.
+pub fn kernels_in_use() -> &'static str {
+    Isa::active().name()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +122,6 @@ mod tests {
         assert_eq!(Isa::available()[0], Isa::Plain);
         assert!(Isa::available().contains(&Isa::active()));
         assert!(Isa::available().is_sorted());
+        assert_eq!(kernels_in_use(), Isa::active().name());
     }
 }

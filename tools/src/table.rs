@@ -175,11 +175,11 @@ fn signed_percent(share: Option<f64>) -> String {
 }
 
 /// A table without lines, as wide as it needs to be: nothing is broken into several lines.
-struct Lines(Table);
+pub(crate) struct Lines(Table);
 
 impl Lines {
     /// A table with all columns to the right.
-    fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
@@ -192,7 +192,7 @@ impl Lines {
         Self(table)
     }
 
-    fn left(&mut self, columns: &[usize]) {
+    pub(crate) fn left(&mut self, columns: &[usize]) {
         for &column in columns {
             if let Some(column) = self.0.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Left);
@@ -200,11 +200,11 @@ impl Lines {
         }
     }
 
-    fn add<const N: usize>(&mut self, row: [String; N]) {
+    pub(crate) fn add<const N: usize>(&mut self, row: [String; N]) {
         self.0.add_row(row);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.trim_fmt() + "\n"
     }
 }

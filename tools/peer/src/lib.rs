@@ -1,31 +1,60 @@
 //! tfzip behind the two functions that a harness for codecs calls: one tensor of float32 becomes
 //! bytes, and comes back. One thread.
 //!
-//! The environment variables `TFZIP_PROFILE` (`direct`, `balanced`, `small`) and `TFZIP_EFFORT`
-//! (`fast`, `thorough`) choose how it is encoded.
-//!
-//! What is measured is what a reader of a `.tfz` file does for a tensor: every checksum is compared
-//! and every rule checked. What a manifest says of the record stands in front of it.
+//! `examples` has a shared object for each way of encoding. What is measured is what a reader of a
+//! `.tfz` file does for a tensor: every checksum is compared and every rule checked. What a manifest
+//! says of the record stands in front of it.
 
 use std::slice;
 use tfzip::codec::{self, CodecOptions, RecordHead};
-use tfzip::{DType, Result};
+use tfzip::{DType, Effort, Profile, Result};
 
-fn options() -> Result<CodecOptions> {
+/// Exports `peer_encode`, for a profile and an effort, and `peer_decode`.
+#[macro_export]
+macro_rules! peer {
+    ($profile:expr, $effort:expr) => {
+        /// Encodes a tensor of float32 into `dst`; returns the number of bytes, or -1.
+        ///
+        /// # Safety
+        /// As [`tfzip_peer::encode`].
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn peer_encode(
+            elements: *const f32,
+            shape: *const u64,
+            ndim: u32,
+            dst: *mut u8,
+            cap: u64,
+        ) -> i64 {
+            // SAFETY: the caller's promise.
+            unsafe { $crate::encode($profile, $effort, elements, shape, ndim, dst, cap) }
+        }
+
+        /// Decodes what [`peer_encode`] wrote into `dst`; returns 0 if that succeeded.
+        ///
+        /// # Safety
+        /// As [`tfzip_peer::decode`].
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn peer_decode(
+            src: *const u8,
+            len: u64,
+            dst: *mut f32,
+            elements: u64,
+        ) -> i32 {
+            // SAFETY: the caller's promise.
+            unsafe { $crate::decode(src, len, dst, elements) }
+        }
+    };
+}
+
+fn one_thread() -> CodecOptions {
     let mut options = CodecOptions::default();
     options.threads = 1;
-    if let Ok(profile) = std::env::var("TFZIP_PROFILE") {
-        options.profile = profile.parse()?;
-    }
-    if let Ok(effort) = std::env::var("TFZIP_EFFORT") {
-        options.effort = effort.parse()?;
-    }
-    Ok(options)
+    options
 }
 
 /// The head as a manifest has it, a varint a number, and then the record.
-fn encode(shape: &[u64], elements: &[u8]) -> Result<Vec<u8>> {
-    let (head, record) = codec::encode(DType::Float32, shape, elements, &options()?)?;
+fn to_bytes(shape: &[u64], elements: &[u8], options: &CodecOptions) -> Result<Vec<u8>> {
+    let (head, record) = codec::encode(DType::Float32, shape, elements, options)?;
     let mut bytes = Vec::new();
     for mut number in [
         head.width as u64,
@@ -44,7 +73,7 @@ fn encode(shape: &[u64], elements: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()> {
+fn from_bytes(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()> {
     let mut next = || {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
@@ -72,8 +101,9 @@ fn decode(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()
 /// # Safety
 /// `shape` points to `ndim` dimensions, `elements` to as many float32 as they make, `dst` to `cap`
 /// bytes that can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn peer_encode(
+pub unsafe fn encode(
+    profile: Profile,
+    effort: Effort,
     elements: *const f32,
     shape: *const u64,
     ndim: u32,
@@ -85,7 +115,10 @@ pub unsafe extern "C" fn peer_encode(
     let n = shape.iter().product::<u64>() as usize;
     // SAFETY: the caller's promise.
     let elements = unsafe { slice::from_raw_parts(elements.cast::<u8>(), n * size_of::<f32>()) };
-    match encode(shape, elements) {
+    let mut options = one_thread();
+    options.profile = profile;
+    options.effort = effort;
+    match to_bytes(shape, elements, &options) {
         Ok(bytes) if bytes.len() as u64 <= cap => {
             // SAFETY: the caller's promise, and the lengths have just been compared.
             unsafe { dst.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -95,26 +128,18 @@ pub unsafe extern "C" fn peer_encode(
     }
 }
 
-/// Decodes what [`peer_encode`] wrote into `dst`; returns 0 if that succeeded.
+/// Decodes what [`encode`] wrote into `dst`; returns 0 if that succeeded.
 ///
 /// # Safety
 /// `src` points to `len` bytes, `dst` to `elements` float32 that can be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn peer_decode(
-    src: *const u8,
-    len: u64,
-    dst: *mut f32,
-    elements: u64,
-) -> i32 {
+pub unsafe fn decode(src: *const u8, len: u64, dst: *mut f32, elements: u64) -> i32 {
     // SAFETY: the caller's promise.
     let src = unsafe { slice::from_raw_parts(src, len as usize) };
     // SAFETY: the caller's promise.
     let dst = unsafe {
         slice::from_raw_parts_mut(dst.cast::<u8>(), elements as usize * size_of::<f32>())
     };
-    let mut options = CodecOptions::default();
-    options.threads = 1;
-    match decode(src, dst, &options) {
+    match from_bytes(src, dst, &one_thread()) {
         Some(()) => 0,
         None => 1,
     }

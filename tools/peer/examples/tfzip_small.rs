@@ -1,0 +1,3 @@
+//! The shared object for the profile `small`.
+
+tfzip_peer::peer!(tfzip::Profile::Small, tfzip::Effort::Thorough);
