@@ -15,8 +15,11 @@ const COLUMNS: u64 = 1000;
 /// Whether an element, by its number, is an entry. They are asked in order.
 type Mask = Box<dyn FnMut(u64) -> bool>;
 
+/// A mask with so many entries in a hundred elements.
+type MakeMask = fn(u32) -> Mask;
+
 /// Ways in which entries lie, that on average so many percent of the elements are.
-const MASKS: [(&str, fn(u32) -> Mask); 5] = [
+const MASKS: [(&str, MakeMask); 5] = [
     ("uniform", |percent| {
         let mut noise = Noise(1);
         Box::new(move |_| noise.below(100) < percent)
