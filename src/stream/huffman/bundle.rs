@@ -16,7 +16,7 @@ pub(crate) const N_STREAMS: [usize; 2] = [1, MAX_STREAMS];
 
 /// Symbols of a bundle from which on eight streams are worth their lengths: about what decoding one
 /// stream takes longer.
-const MANY_SYMBOLS: usize = 384;
+const MANY_SYMBOLS: usize = 768;
 
 /// A run of symbols, and the code that has a word for each of them.
 pub(crate) struct Run<'c> {
