@@ -2,7 +2,7 @@
 
 use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc};
-use crate::error::{Result, Within};
+use crate::error::{Error, Result, Within};
 use crate::kernels::{Isa, Store};
 use crate::sparse::{self, PositionKind, Positions, Rows, Target};
 use crate::stream::Coding;
@@ -62,8 +62,11 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         let end_of_entries = cursor.position() as u64;
         let rest_of_bundle = entries.bundle.as_ref().map_or(0, Bundle::rest_bytes);
         let m = entries.positions.count(n);
+        let n_others = n
+            .checked_sub(m)
+            .ok_or_else(|| Error::corrupt(format!("{m} entries in a block of {n} elements")))?;
         let alternates =
-            sparse::read_alternates(&mut cursor, n - m).within(|| "alternates".into())?;
+            sparse::read_alternates(&mut cursor, n_others).within(|| "alternates".into())?;
         let alternate_bytes = cursor.position() as u64 - end_of_entries;
         let (value_kind, value_codings, values) = match m {
             0 => {
