@@ -1,6 +1,7 @@
 //! Scattering of entries to where their steps lead (spec §9.1.2).
 
 use crate::word::Word;
+use std::hint::select_unpredictable;
 
 /// A chain of steps: each the distance from an entry to the next, or 0, an escape.
 ///
@@ -78,6 +79,7 @@ pub(crate) fn scatter<W: Word, S: Copy + Into<u32>>(
     values: &mut &[W],
     out: &mut [W],
 ) {
+    scatter_inside(chain, values, out);
     let mut left = values.iter();
     chain.walk(out.len(), |position| {
         let (Some(slot), Some(&value)) = (out.get_mut(position), left.as_slice().first()) else {
@@ -88,6 +90,33 @@ pub(crate) fn scatter<W: Word, S: Copy + Into<u32>>(
         true
     });
     *values = left.as_slice();
+}
+
+/// Does so up to the first step that leads out of `out`, without a branch on what is an escape: where
+/// steps are narrow, nobody can foretell that. An escape writes the last element that it skips, as it is.
+fn scatter_inside<W: Word, S: Copy + Into<u32>>(
+    chain: &mut Chain<'_, S>,
+    values: &mut &[W],
+    out: &mut [W],
+) {
+    let mut after = chain.after;
+    let (mut n_steps, mut n_values) = (0, 0);
+    while let (Some(&step), Some(&value)) = (chain.steps.get(n_steps), values.get(n_values)) {
+        let step = i64::from(step.into());
+        let is_escape = step == 0;
+        let moved = after + select_unpredictable(is_escape, chain.escape, step);
+        // Before the start of `out`, which a cast makes large, it may only be after an escape.
+        let Some(slot) = out.get_mut((moved - 1) as usize) else {
+            break;
+        };
+        *slot = select_unpredictable(is_escape, *slot, value);
+        after = moved;
+        n_steps += 1;
+        n_values += usize::from(!is_escape);
+    }
+    chain.steps = &chain.steps[n_steps..];
+    chain.after = after;
+    *values = &values[n_values..];
 }
 
 #[cfg(test)]
