@@ -11,20 +11,43 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use tfzip::{
-    Archive, Coding, DType, ErrorKind, Limits, PackOptions, PositionKind, Result, Tensor,
+    Archive, Coding, DType, ErrorKind, Limits, PackOptions, PositionKind, Profile, Result, Tensor,
     ValueKind, pack_slice,
 };
 
+/// Models in every profile; the large one only in the default, for the sake of time.
 fn packed() -> Vec<(String, Vec<u8>)> {
-    let mut models = models::models();
-    models.push(("two-blocks", models::two_blocks()));
-    models
+    let mut models: Vec<(&str, Vec<u8>)> = models::models();
+    models.push(("complex", complex()));
+    let pack = |profile: Profile, name: &str, model: &[u8]| {
+        let mut options = PackOptions::default();
+        options.profile = profile;
+        let (tfz, _) = pack_slice(model, "m.pb", &options).unwrap();
+        (format!("{name}, {profile}"), tfz)
+    };
+    let mut packed: Vec<(String, Vec<u8>)> = Profile::ALL
         .into_iter()
-        .map(|(name, model)| {
-            let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
-            (name.to_owned(), tfz)
+        .flat_map(|profile| {
+            let models = models.iter();
+            models.map(move |(name, model)| pack(profile, name, model))
         })
-        .collect()
+        .collect();
+    packed.push(pack(
+        Profile::default(),
+        "two-blocks",
+        &models::two_blocks(),
+    ));
+    packed
+}
+
+/// Elements too wide for codes, whose bytes are worth telling apart.
+fn complex() -> Vec<u8> {
+    let parts = models::pruned(200, 100, &mut models::Noise(3));
+    let elements: Vec<u8> = parts
+        .iter()
+        .flat_map(|&part| f64::from(part).to_le_bytes())
+        .collect();
+    graph(vec![constant("w", DType::Complex128, &[100], elements)])
 }
 
 fn good_vectors() -> Vec<(String, Vec<u8>)> {
@@ -98,9 +121,19 @@ fn the_packed_models_use_everything_that_is_written() {
     }
     use PositionKind as P;
     use ValueKind as V;
-    assert!(positions.is_superset(&[P::None, P::All, P::Bitmap, P::RelativeIndex].into()));
-    assert!(values.is_superset(&[V::Raw, V::Planes, V::Codebook].into()));
-    assert!(codings.is_superset(&[Coding::Packed, Coding::Zstd].into()));
+    let of_blocks = [
+        P::None,
+        P::All,
+        P::Bitmap,
+        P::RelativeIndex,
+        P::Classes,
+        P::Rows,
+    ];
+    assert!(positions.is_superset(&of_blocks.into()), "{positions:?}");
+    let of_values = [V::Raw, V::Planes, V::Codebook, V::Coded, V::Aligned];
+    assert!(values.is_superset(&of_values.into()), "{values:?}");
+    let of_streams = [Coding::Packed, Coding::Zstd, Coding::Huffman];
+    assert!(codings.is_superset(&of_streams.into()), "{codings:?}");
     assert!(alternates > 1 && blocks > 1 && background && shared > 0);
 }
 
