@@ -5,6 +5,7 @@ use super::columns::{self, select};
 use super::expand::{BitmapRows, count_ones, expand_rows};
 use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
+use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
 use super::{Isa, Store, copy, planes, unpack, window};
 use crate::cursor::Cursor;
@@ -22,7 +23,7 @@ pub(crate) fn compare(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let (kernel, width) = (byte(&mut input), byte(&mut input));
     let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
-    match kernel % 8 {
+    match kernel % 10 {
         0 => decoded_symbols(&mut input),
         1 => unpacked_symbols(&mut input),
         2 => with_word!(width, W => joined_planes::<W>(&mut input)),
@@ -30,6 +31,8 @@ pub(crate) fn compare(bytes: &[u8]) {
         4 => with_word!(width, W => looked_up_bins::<W>(&mut input)),
         5 => with_word!(width, W => expanded_rows::<W>(&mut input)),
         6 => selected_columns(&mut input),
+        7 => with_word!(width, W => scattered_entries::<W, u8>(&mut input)),
+        8 => with_word!(width, W => scattered_entries::<W, u16>(&mut input)),
         _ => copied_bytes(&mut input),
     }
 }
@@ -221,6 +224,29 @@ fn selected_columns(input: &mut Cursor<'_>) {
     });
 }
 
+fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
+    let row = below(input, 600) + 1;
+    let n_rows = usize::from(byte(input) % 16);
+    let escape = u32::from(input.u16().unwrap_or(0)) + 1;
+    let (n_values, n_steps) = (below(input, 600), below(input, 600));
+    let steps: Vec<S> = take(input, usize::MAX)
+        .chunks_exact(size_of::<S>())
+        .map(bytemuck::pod_read_unaligned)
+        .collect();
+    let n_steps = n_steps.min(steps.len());
+    let values: Vec<W> = (1..=n_values as u64).map(W::from_bits).collect();
+    same(|isa| {
+        let mut chain = Chain::new(&steps, n_steps, escape);
+        let mut left = &values[..];
+        let mut out = vec![W::default(); n_rows * row];
+        for row in out.chunks_mut(row) {
+            scatter(isa, &mut chain, &mut left, row);
+        }
+        // Where it ended too early, what is left is not looked at.
+        (out, chain.is_done(), left.len())
+    });
+}
+
 fn copied_bytes(input: &mut Cursor<'_>) {
     let start = usize::from(byte(input) % 64);
     let from = take(input, usize::MAX);
@@ -240,7 +266,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn kernels_agree_on_any_bytes(kernel in 0u8..8, bytes in prop::collection::vec(
+        fn kernels_agree_on_any_bytes(kernel in 0u8..10, bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), 0u8..4], 0..1200,
         )) {
             compare(&[&[kernel], &bytes[..]].concat());

@@ -2,13 +2,17 @@
 
 use crate::word::Word;
 
+/// Bytes of zeros that the C library is asked for at once. From 2 KiB on some of its versions have the
+/// processor repeat a store, which leaves them out of the nearest cache, where entries are put next.
+const ZEROS_BYTES: usize = 1 << 10;
+
 /// Makes every element of `out` the `pattern`.
-///
-/// Zeros, which are nearly all there is to fill with, are left to the C library: it knows how to write
-/// them without reading the memory first.
 pub(crate) fn fill<W: Word>(out: &mut [W], pattern: W) {
     if pattern == W::default() {
-        bytemuck::cast_slice_mut::<W, u8>(out).fill(0);
+        let bytes = bytemuck::cast_slice_mut::<W, u8>(out);
+        bytes
+            .chunks_mut(ZEROS_BYTES)
+            .for_each(|zeros| zeros.fill(0));
     } else {
         out.fill(pattern);
     }

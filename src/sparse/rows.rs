@@ -321,6 +321,11 @@ impl<'a> RowSet<'a> {
         &self.steps[self.step_pointers[group]..end]
     }
 
+    fn chain(&self, group: usize) -> Chain<'_, u8> {
+        let steps = &self.steps[self.step_pointers[group]..];
+        Chain::new(steps, self.steps_of(group).len(), self.form.escape())
+    }
+
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         self.n_entries
@@ -370,11 +375,12 @@ impl<'a> RowSet<'a> {
             }
             return Ok(());
         }
+        let isa = target.isa();
         for group in 0..self.step_pointers.len() {
-            let mut chain = Chain::new(self.steps_of(group), self.form.escape());
+            let mut chain = self.chain(group);
             target.pieces(self.group_elements(group), |_, out| {
                 fill(out, background);
-                scatter(&mut chain, &mut values, out);
+                scatter(isa, &mut chain, &mut values, out);
             });
             if !chain.is_done() {
                 return Err(Error::corrupt(format!(
@@ -399,7 +405,7 @@ impl<'a> RowSet<'a> {
         }
         for group in 0..self.step_pointers.len() {
             let elements = self.group_elements(group);
-            let mut chain = Chain::new(self.steps_of(group), self.form.escape());
+            let mut chain = self.chain(group);
             chain.walk(elements.len(), |position| {
                 positions.push((elements.start + position) as u32);
                 true

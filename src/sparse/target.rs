@@ -6,8 +6,8 @@ use crate::kernels::{Isa, Store, copy};
 use crate::word::Word;
 use std::ops::Range;
 
-/// Bytes of a piece: half of what the smallest first-level caches hold.
-const PIECE_BYTES: usize = 1 << 14;
+/// Bytes of a piece: a quarter of what the smallest first-level caches hold.
+const PIECE_BYTES: usize = 1 << 13;
 
 /// The bytes of a block's elements, little-endian, to be written.
 pub(crate) struct Target<'a, W: Word> {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::fill::fill;
 use crate::kernels::huffman::DecodeTable;
-use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::scatter::{Chain, Step, count_nonzero, scatter};
 use crate::kernels::{Isa, columns, expand, unpack};
 use crate::sparse::{Rows, Target};
 use crate::stream::huffman::{Bundle, Run, write_bundle};
@@ -320,7 +320,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
             Stored::Steps(steps) => scatter_rows(
                 rows,
                 length,
-                Chain::new(steps, ESCAPE),
+                Chain::new(steps, steps.len(), ESCAPE),
                 background,
                 values,
                 target,
@@ -329,7 +329,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 scatter_rows(
                     rows,
                     length,
-                    Chain::new(steps, *escape),
+                    Chain::new(steps, steps.len(), *escape),
                     background,
                     values,
                     target,
@@ -388,9 +388,9 @@ impl<'a, 't> ClassedSet<'a, 't> {
                         stored @ (Stored::Bitmap(_) | Stored::CodedBitmap(_)) => {
                             Left::Bitmap(stored.bitmap())
                         }
-                        Stored::Steps(steps) => Left::Steps(Chain::new(steps, ESCAPE)),
+                        Stored::Steps(steps) => Left::Steps(Chain::new(steps, steps.len(), ESCAPE)),
                         Stored::WideSteps(steps, escape) => {
-                            Left::WideSteps(Chain::new(steps, *escape))
+                            Left::WideSteps(Chain::new(steps, steps.len(), *escape))
                         }
                     },
                 }
@@ -521,7 +521,7 @@ fn leads_out() -> Error {
     Error::corrupt("the steps of a part lead out of its lines")
 }
 
-fn scatter_rows<W: Word, S: Copy + Into<u32>>(
+fn scatter_rows<W: Word, S: Step>(
     rows: impl Iterator<Item = usize>,
     length: usize,
     mut chain: Chain<'_, S>,
@@ -529,16 +529,17 @@ fn scatter_rows<W: Word, S: Copy + Into<u32>>(
     values: &mut &[W],
     target: &mut Target<'_, W>,
 ) -> Result<()> {
+    let isa = target.isa();
     for start in rows {
         match target.in_place() {
             Some(out) if length <= MAX_ROW => {
                 let out = &mut out[start..start + length];
                 fill(out, background);
-                scatter(&mut chain, values, out);
+                scatter(isa, &mut chain, values, out);
             }
             _ => target.pieces(start..start + length, |_, out| {
                 fill(out, background);
-                scatter(&mut chain, values, out);
+                scatter(isa, &mut chain, values, out);
             }),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! `examples` has a shared object for each way of encoding. What is measured is what a reader of a
 //! `.tfz` file does for a tensor: every checksum is compared and every rule checked. What a manifest
-//! says of the record stands in front of it.
+//! says of the record stands after it.
 
 use std::slice;
 use tfzip::codec::{self, CodecOptions, RecordHead};
@@ -52,10 +52,11 @@ fn one_thread() -> CodecOptions {
     options
 }
 
-/// The head as a manifest has it, a varint a number, and then the record.
+/// The record, which begins where the buffer does: in a file it is aligned. Then what a manifest has
+/// of it, a varint a number, and how many bytes that is.
 fn to_bytes(shape: &[u64], elements: &[u8], options: &CodecOptions) -> Result<Vec<u8>> {
-    let (head, record) = codec::encode(DType::Float32, shape, elements, options)?;
-    let mut bytes = Vec::new();
+    let (head, mut bytes) = codec::encode(DType::Float32, shape, elements, options)?;
+    let record_bytes = bytes.len();
     for mut number in [
         head.width as u64,
         head.elements,
@@ -69,16 +70,18 @@ fn to_bytes(shape: &[u64], elements: &[u8], options: &CodecOptions) -> Result<Ve
         }
         bytes.push(number as u8);
     }
-    bytes.extend(record);
+    bytes.push((bytes.len() - record_bytes) as u8);
     Ok(bytes)
 }
 
-fn from_bytes(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()> {
+fn from_bytes(bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Option<()> {
+    let (&head_bytes, bytes) = bytes.split_last()?;
+    let (record, mut head) = bytes.split_at_checked(bytes.len().checked_sub(head_bytes.into())?)?;
     let mut next = || {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
-            let (&byte, rest) = bytes.split_first()?;
-            bytes = rest;
+            let (&byte, rest) = head.split_first()?;
+            head = rest;
             number |= u64::from(byte & 0x7f).checked_shl(shift)?;
             if byte < 0x80 {
                 return Some(number);
@@ -93,7 +96,7 @@ fn from_bytes(mut bytes: &[u8], out: &mut [u8], options: &CodecOptions) -> Optio
         table_bytes: next()?,
         blocks: next()?,
     };
-    codec::decode(&head, bytes, out, options).ok()
+    codec::decode(&head, record, out, options).ok()
 }
 
 /// Encodes a tensor of float32 into `dst`; returns the number of bytes, or -1.
