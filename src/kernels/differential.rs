@@ -7,7 +7,7 @@ use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
 use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
-use super::{Isa, Store, copy, planes, unpack, window};
+use super::{Isa, Store, alternate, copy, planes, unpack, window};
 use crate::cursor::Cursor;
 use crate::word::{Word, with_word};
 
@@ -23,7 +23,7 @@ pub(crate) fn compare(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let (kernel, width) = (byte(&mut input), byte(&mut input));
     let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
-    match kernel % 10 {
+    match kernel % 11 {
         0 => decoded_symbols(&mut input),
         1 => unpacked_symbols(&mut input),
         2 => with_word!(width, W => joined_planes::<W>(&mut input)),
@@ -33,6 +33,7 @@ pub(crate) fn compare(bytes: &[u8]) {
         6 => selected_columns(&mut input),
         7 => with_word!(width, W => scattered_entries::<W, u8>(&mut input)),
         8 => with_word!(width, W => scattered_entries::<W, u16>(&mut input)),
+        9 => with_word!(width, W => marked_alternates::<W>(&mut input)),
         _ => copied_bytes(&mut input),
     }
 }
@@ -247,6 +248,18 @@ fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
     });
 }
 
+fn marked_alternates<W: Word>(input: &mut Cursor<'_>) {
+    let n = below(input, 600);
+    let elements = words::<W>(input, n);
+    let bits = take(input, usize::MAX);
+    let background = elements.first().copied().unwrap_or_default();
+    same(|isa| {
+        let mut out = elements.clone();
+        alternate::mark(isa, bits, (background, background.flip_top()), &mut out);
+        out
+    });
+}
+
 fn copied_bytes(input: &mut Cursor<'_>) {
     let start = usize::from(byte(input) % 64);
     let from = take(input, usize::MAX);
@@ -266,7 +279,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn kernels_agree_on_any_bytes(kernel in 0u8..10, bytes in prop::collection::vec(
+        fn kernels_agree_on_any_bytes(kernel in 0u8..11, bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), 0u8..4], 0..1200,
         )) {
             compare(&[&[kernel], &bytes[..]].concat());

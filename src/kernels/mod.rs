@@ -4,6 +4,7 @@
 //! them. What a kernel reads and writes is checked by its safe entry function, once for each call,
 //! so that no caller can make it leave its buffers.
 
+pub(crate) mod alternate;
 pub(crate) mod columns;
 pub(crate) mod copy;
 #[cfg(any(fuzzing, test))]

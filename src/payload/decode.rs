@@ -3,7 +3,7 @@
 use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Error, Result, Within};
-use crate::kernels::{Isa, Store};
+use crate::kernels::{Isa, Store, alternate};
 use crate::sparse::{self, PositionKind, Positions, Rows, Target};
 use crate::stream::Coding;
 use crate::stream::huffman::Bundle;
@@ -143,6 +143,22 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         self.entries
             .fill(self.background, &self.values, &mut target)?;
         drop(target);
+        self.mark_alternates(out)
+    }
+
+    /// Makes the alternates what they are in `out`, where they are the background so far.
+    fn mark_alternates(&self, out: &mut [u8]) -> Result<()> {
+        let n_entries = self.entries.count(self.n);
+        let entries = &self.values[..n_entries as usize];
+        // Where only what is no entry is the background, what is no entry can be seen.
+        if let Some(bits) = self.alternates.bits(self.n - n_entries)
+            && !entries.contains(&self.background)
+            && let Ok(out) = bytemuck::try_cast_slice_mut(out)
+        {
+            let patterns = (self.background, self.alternate);
+            alternate::mark(self.isa, &bits, patterns, out);
+            return Ok(());
+        }
         self.for_each_alternate(|position| {
             let at = position as usize * W::WIDTH;
             out[at..at + W::WIDTH].copy_from_slice(bytemuck::bytes_of(&self.alternate));

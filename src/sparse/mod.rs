@@ -200,6 +200,15 @@ impl Positions<'_, '_> {
         })
     }
 
+    /// A bit for every one of `n` positions, if the set is kept in a way that alternates are.
+    pub(crate) fn bits(&self, n: u32) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Self::Bitmap(bytes, _) => Some(Cow::Borrowed(bytes)),
+            Self::Members(members) => Some(Cow::Owned(bitmap::bitmap(members, n))),
+            _ => None,
+        }
+    }
+
     /// Writes all elements of a block: `values` are those of the members, in the set's order, and
     /// then whatever.
     ///
