@@ -6,12 +6,7 @@ use std::hint::select_unpredictable;
 
 /// Makes those elements `alternate` that are `background` and whose bits are set: there is a bit for each
 /// element that is `background`, in their order. Bits that are missing are zero.
-pub(crate) fn mark<W: Word>(
-    isa: Isa,
-    bits: &[u8],
-    (background, alternate): (W, W),
-    out: &mut [W],
-) {
+pub(crate) fn mark<W: Word>(isa: Isa, bits: &[u8], (background, alternate): (W, W), out: &mut [W]) {
     let (n, at) = match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => x86::mark(bits, (background, alternate), out),
@@ -21,12 +16,7 @@ pub(crate) fn mark<W: Word>(
 }
 
 /// Its bits begin with bit `at`.
-fn mark_plain<W: Word>(
-    bits: &[u8],
-    mut at: usize,
-    (background, alternate): (W, W),
-    out: &mut [W],
-) {
+fn mark_plain<W: Word>(bits: &[u8], mut at: usize, (background, alternate): (W, W), out: &mut [W]) {
     for element in out {
         let byte = bits.get(at / 8).copied().unwrap_or(0);
         let is_background = *element == background;

@@ -10,7 +10,7 @@ use super::entries::Entries;
 use super::{EncodeOptions, PayloadSpec};
 use crate::choose::cost::{BIT, entropy};
 use crate::choose::rows::{N_BUCKETS, RowClassifier, RowStats, buckets};
-use crate::profile::{Effort, Profile};
+use crate::profile::Effort;
 use crate::sparse::classes::{ColumnClasses, Form, Lines, Part};
 use crate::sparse::{Classes, row_parts};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
@@ -140,10 +140,7 @@ impl Learned {
     ) {
         // An eighth of a bit for a nanosecond: a 200th of a float's entropy for a third of the time that
         // its entry takes.
-        let price = Price(match options.profile {
-            Profile::Small => BIT / 16 / 128,
-            Profile::Balanced | Profile::Direct => BIT / 16 / 8,
-        });
+        let price = Price(BIT / 16 / 8);
         let evaluate = |learned: &mut Self, sample: &[Coded<'_, W>]| {
             let counts = learned.count_sample(sample);
             learned.settle(&counts, share, price)
@@ -372,6 +369,8 @@ impl Learned {
                 .map(|of_class| of_class.len() as u64)
                 .collect();
             cost += entropy(&sizes);
+            let time = counts.parts.iter().map(PartCounts::column_time).sum();
+            cost += whole(price.of(time));
         }
         let (value_tables, of_values) =
             values::share_tables(&counts.values, whole, price.of(parts::TABLE));

@@ -16,6 +16,10 @@ const EXPAND: u64 = 1;
 const SCATTER: u64 = 20;
 const WIDEN: u64 = 8;
 
+/// What it takes more where columns have classes: a line, and an entry that is put to its column.
+const LINE: u64 = 160;
+const COLUMN: u64 = 16;
+
 /// And what making the decode table of a code takes.
 pub(super) const TABLE: u64 = 2000 * 16;
 
@@ -133,6 +137,11 @@ impl PartCounts {
             consider(Form::CodedSteps { low_bits }, coded, tables);
         }
         best
+    }
+
+    /// What it takes that its lines are those of a class of columns, in units of 1/16 ns.
+    pub(super) fn column_time(&self) -> u64 {
+        LINE * self.n_lines + COLUMN * self.n_entries
     }
 
     /// How often which steps occur with so many low bits.
