@@ -49,7 +49,12 @@ pub(crate) fn positions(
             costs.push((rows + coded, PositionPlan::RelativeIndex(form(8))));
         }
     }
-    nearest(costs)
+    let plans = nearest(costs);
+    match plans.first() {
+        // Of what comes to about the same it is the fastest to read.
+        Some(PositionPlan::Bitmap) => vec![PositionPlan::Bitmap],
+        _ => plans,
+    }
 }
 
 /// Numbers of rows that can share a pointer.

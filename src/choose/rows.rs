@@ -14,7 +14,7 @@ pub(crate) const N_BUCKETS: usize = 24;
 const FRACTION: u32 = 8;
 
 /// How often classes and costs are found in turn, at most.
-const MAX_ROUNDS: usize = 12;
+const MAX_ROUNDS: usize = 6;
 
 /// What is known of a row.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,12 +12,15 @@ use crate::sparse::rows::RowCosts;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
 use crate::stream::huffman::Run;
 use crate::stream::zstd;
-use crate::values::{self, ValuePlan};
+use crate::values::{self, ValueCoder, ValuePlan};
 use crate::word::Word;
 use std::collections::HashSet;
 
 /// Entries that are looked at to see whether patterns repeat.
 const REPEAT_SAMPLE: usize = 4096;
+
+/// What must be saved to look for what repeats in all blocks: 1 / 128 of a block.
+const REPEAT_GAIN: usize = 128;
 
 /// A block, encoded.
 pub(super) struct EncodedBlock {
@@ -74,17 +77,30 @@ impl<W: Word> BlockEncoder<W> {
         }
     }
 
-    /// Finds out from a block whether what repeats in it makes it smaller than static codes do; it is
-    /// then looked for in all blocks.
-    pub(super) fn look_for_repeats(&mut self, block: &Entries<W>) -> Result<bool> {
+    /// Encodes a block, and finds out from it whether what repeats makes it smaller than static codes
+    /// do; that is then looked for in all blocks. Returns the bytes of the block with codes, too.
+    pub(super) fn encode_first(&mut self, block: &Entries<W>) -> Result<(EncodedBlock, usize)> {
+        let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
+            let encoded = self.encode_alone(block)?;
+            let n_bytes = encoded.bytes.len();
+            return Ok((encoded, n_bytes));
+        };
+        let sorted = self.sort(block);
+        let encoded = self.encode_coded(block, coder, sorted.as_ref())?;
+        let n_bytes = encoded.bytes.len();
         self.try_alone = is_repetitive(&block.patterns);
-        if let (false, Some(sorted)) = (self.try_alone, self.sort(block)) {
+        if let (false, Some(sorted)) = (self.try_alone, &sorted) {
             let mut coded = Vec::new();
-            self.write_classes(&mut coded, &sorted, &[])?;
+            self.write_classes(&mut coded, sorted, &[])?;
             let bitmap = sparse::bitmap_of(&block.members, block.n);
-            self.try_alone = zstd::compress_fast(&bitmap)?.len() < coded.len();
+            let repeated = zstd::compress_fast(&bitmap)?.len();
+            self.try_alone = repeated + n_bytes / REPEAT_GAIN < coded.len();
         }
-        Ok(self.try_alone)
+        let encoded = match self.try_alone {
+            true => encoded.or_smaller(self.encode_alone(block)?),
+            false => encoded,
+        };
+        Ok((encoded, n_bytes))
     }
 
     /// Encodes one block.
@@ -97,15 +113,33 @@ impl<W: Word> BlockEncoder<W> {
         let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
             return self.encode_alone(block);
         };
+        let encoded = self.encode_coded(block, coder, self.sort(block).as_ref())?;
+        if self.try_alone {
+            return Ok(encoded.or_smaller(self.encode_alone(block)?));
+        }
+        // Noise among blocks that are none.
+        if encoded.bytes.len() > block.n as usize * W::WIDTH {
+            return Ok(encoded.or_smaller(self.encode_packed(block)?));
+        }
+        Ok(encoded)
+    }
+
+    /// Encodes a block with the codes that were learned, and the classes if its entries are sorted into
+    /// some.
+    fn encode_coded(
+        &self,
+        block: &Entries<W>,
+        coder: &ValueCoder,
+        sorted: Option<&Sorted>,
+    ) -> Result<EncodedBlock> {
         let codebook = self.tables.codebook.as_ref();
-        let sorted = self.sort(block);
-        let (order, runs) = match &sorted {
+        let (order, runs) = match sorted {
             Some(sorted) => (sorted.lines.in_order(&block.patterns), sorted.runs.clone()),
             None => (block.patterns.clone(), vec![block.patterns.len()]),
         };
         let coded = values::code(coder, codebook, &order, &runs)?;
         let mut bytes = Vec::new();
-        let in_bundle = match &sorted {
+        let in_bundle = match sorted {
             Some(sorted) => self.write_classes(&mut bytes, sorted, &coded.runs)?,
             None => {
                 write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
@@ -115,18 +149,10 @@ impl<W: Word> BlockEncoder<W> {
         let alternate_bytes = self.write_alternates(&mut bytes, block)?;
         values::write_coded(&mut bytes, &coded, in_bundle);
         put_crc(&mut bytes, 0);
-        let encoded = EncodedBlock {
+        Ok(EncodedBlock {
             bytes,
             alternate_bytes,
-        };
-        if self.try_alone {
-            return Ok(encoded.or_smaller(self.encode_alone(block)?));
-        }
-        // Noise among blocks that are none.
-        if encoded.bytes.len() > block.n as usize * W::WIDTH {
-            return Ok(encoded.or_smaller(self.encode_packed(block)?));
-        }
-        Ok(encoded)
+        })
     }
 
     /// Encodes a block in whatever way makes it smallest that needs no classes and codes.

@@ -60,10 +60,11 @@ pub(super) fn encoder<W: Word>(
             false => vec![],
         };
         let share = (n_sampled as u64, survey.n_entries);
-        let learned = Learned::from_sample(spec, options, &sample, codebook, share, &by_column)?;
+        let (learned, of_sample) =
+            Learned::from_sample(spec, options, &sample, codebook, share, &by_column)?;
         let smooth = options.effort == Effort::Fast && n_sampled as u64 != survey.n_entries;
         let counts = match smooth || sample.len() == n_blocks {
-            true => count(&learned, &sample, codebook),
+            true => of_sample,
             false => count_all(&learned, elements, survey, codebook),
         };
         let (classes, coder, learned) = learned.finish(&counts, smooth);
@@ -86,13 +87,10 @@ pub(super) fn encoder<W: Word>(
             coded = other;
         }
     }
-    let mut block = coded.encode(&sample[0])?;
     let share_of_tables =
         |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
-    let coded_bytes = share_of_tables(&coded.tables)? + block.bytes.len();
-    if coded.look_for_repeats(&sample[0])? {
-        block = coded.encode(&sample[0])?;
-    }
+    let (block, n_bytes) = coded.encode_first(&sample[0])?;
+    let coded_bytes = share_of_tables(&coded.tables)? + n_bytes;
     // Codes may not pay where there is little of anything, or only noise.
     let is_noise = 16 * coded_bytes > 15 * W::WIDTH * sample[0].n as usize;
     if coded_bytes <= SMALL_RECORD_BYTES || is_noise {
@@ -121,19 +119,6 @@ fn sample_blocks(n_blocks: usize, effort: Effort) -> impl Iterator<Item = usize>
     });
     // In the middle of n equal parts.
     (0..n).map(move |i| (2 * i + 1) * n_blocks / (2 * n))
-}
-
-/// Counts what blocks have that are in memory.
-fn count<W: Word>(
-    learned: &Learned,
-    blocks: &[Entries<W>],
-    codebook: Option<&Codebook<W>>,
-) -> Counts {
-    let mut counts = learned.no_counts();
-    blocks
-        .iter()
-        .for_each(|block| learned.count(&mut counts, &learned.code(block, codebook), true));
-    counts
 }
 
 /// Counts what all blocks have.

@@ -22,8 +22,8 @@ use parts::{PartCounts, Price};
 const ENTRIES_FOR_CLASSES: [(usize, &[usize]); 4] = [
     (0, &[]),
     (300, &[2]),
-    (1_500, &[2, 3, 4]),
-    (20_000, &[2, 3, 4, 6, 8]),
+    (1_500, &[2, 4]),
+    (20_000, &[2, 4, 8]),
 ];
 
 /// The same where there is no time to try much.
@@ -93,7 +93,7 @@ fn one_class() -> Classes {
 
 impl Learned {
     /// Learns from a `sample` of a payload's blocks, which are the `share` part of it (numerator and
-    /// denominator); `None` if there is nothing to learn. `by_column` are the entries of each column in the
+    /// denominator), and returns what these have too; `None` if there is nothing to learn. `by_column` are the entries of each column in the
     /// whole payload, if its columns may get classes, else none.
     pub(super) fn from_sample<W: Word>(
         spec: PayloadSpec,
@@ -102,7 +102,7 @@ impl Learned {
         codebook: Option<&Codebook<W>>,
         share: (u64, u64),
         by_column: &[u64],
-    ) -> Option<Self> {
+    ) -> Option<(Self, Counts)> {
         let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
         if W::WIDTH > 8 || n_entries == 0 {
             return None;
@@ -126,33 +126,34 @@ impl Learned {
             symbols.for_each(|symbol| histogram[symbol] += 1);
         }
         learned.buckets = buckets(&histogram);
-        learned.find_classes(options, &mut sample, share, by_column);
-        Some(learned)
+        let counts = learned.find_classes(options, &mut sample, share, by_column);
+        Some((learned, counts))
     }
 
-    /// Finds the cheapest classes, forms and value tables.
+    /// Finds the cheapest classes, forms and value tables; returns what the sample has of them.
     fn find_classes<W: Word>(
         &mut self,
         options: EncodeOptions,
         sample: &mut [Coded<'_, W>],
         share: (u64, u64),
         by_column: &[u64],
-    ) {
+    ) -> Counts {
         // An eighth of a bit for a nanosecond: a 200th of a float's entropy for a third of the time that
         // its entry takes.
         let price = Price(BIT / 16 / 8);
         let evaluate = |learned: &mut Self, sample: &[Coded<'_, W>]| {
             let counts = learned.count_sample(sample);
-            learned.settle(&counts, share, price)
+            let cost = learned.settle(&counts, share, price);
+            (cost, counts)
         };
-        let mut best_cost = evaluate(self, sample);
+        let (mut best_cost, mut best_counts) = evaluate(self, sample);
         let n_entries: usize = sample.iter().map(|coded| coded.symbols.len()).sum();
         let has_whole_rows = sample.iter().all(|Coded { block, .. }| {
             block.first_element.is_multiple_of(self.columns)
                 && u64::from(block.n).is_multiple_of(self.columns)
         });
         if !has_whole_rows {
-            return;
+            return best_counts;
         }
         let table: &[(usize, &[usize])] = match options.effort {
             Effort::Fast => &ENTRIES_FOR_CLASSES_FAST,
@@ -161,7 +162,7 @@ impl Learned {
         let tried = table.iter().rev().find(|(n, _)| *n <= n_entries);
         let numbers = tried.map_or(&[][..], |(_, numbers)| numbers);
         if numbers.is_empty() {
-            return;
+            return best_counts;
         }
         sample
             .iter_mut()
@@ -175,9 +176,9 @@ impl Learned {
                 continue;
             };
             let mut other = self.with_rows(rows, None);
-            let cost = evaluate(&mut other, sample);
+            let (cost, counts) = evaluate(&mut other, sample);
             if cost < best_cost {
-                (*self, best_cost) = (other, cost);
+                (*self, best_cost, best_counts) = (other, cost, counts);
             }
         }
         if !by_column.is_empty() {
@@ -185,18 +186,21 @@ impl Learned {
                 .rows
                 .clone()
                 .or_else(|| RowClassifier::train(&stats, 2));
-            let Some(rows) = rows else { return };
-            for n in COLUMN_CLASSES {
-                let Some(columns) = column_classes(by_column, n) else {
-                    continue;
-                };
+            let columns = COLUMN_CLASSES.map(|n| column_classes(by_column, n));
+            for (rows, columns) in columns
+                .into_iter()
+                .flatten()
+                .filter_map(|columns| Some((rows.as_ref()?, columns)))
+            {
                 let mut other = self.with_rows(rows.clone(), Some(columns));
-                let cost = evaluate(&mut other, sample);
+                let (cost, counts) = evaluate(&mut other, sample);
                 if cost < best_cost {
-                    (*self, best_cost) = (other, cost);
+                    (*self, best_cost, best_counts) = (other, cost, counts);
                 }
             }
         }
+        best_counts.share_tables(&self.classes.value_tables);
+        best_counts
     }
 
     /// The same values with other classes.
@@ -408,6 +412,18 @@ impl Learned {
 }
 
 impl Counts {
+    /// Makes one of the values of classes that share a table.
+    fn share_tables(&mut self, value_tables: &[u8]) {
+        let by_class = std::mem::take(&mut self.values);
+        for (&table, of_class) in value_tables.iter().zip(by_class) {
+            match self.values.get_mut(usize::from(table)) {
+                Some(shared) => shared.iter_mut().zip(of_class).for_each(|(a, b)| *a += b),
+                // Tables are numbered in the order of the classes.
+                None => self.values.push(of_class),
+            }
+        }
+    }
+
     /// Adds what was counted elsewhere.
     pub(super) fn merge(&mut self, other: &Self) {
         self.parts

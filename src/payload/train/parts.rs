@@ -45,7 +45,7 @@ pub(super) struct PartCounts {
     /// Gaps by their width, then those that are wider; empty if they were not counted.
     gaps: Vec<u64>,
     wide_gaps: Vec<u32>,
-    /// Steps, if the form was known.
+    /// Steps; empty if they were not counted, but gaps.
     steps: Vec<u64>,
 }
 
@@ -165,11 +165,17 @@ impl PartCounts {
     /// The code of a form that was settled before everything was counted, or the form to take
     /// instead.
     pub(super) fn code(&self, form: Form, smooth: bool) -> (Form, Option<PrefixCode>) {
-        if let Form::CodedSteps { .. } = form {
-            let steps = match self.steps.is_empty() {
-                true => vec![1],
-                false => trimmed(smoothed(&self.steps, smooth)),
+        if let Form::CodedSteps { low_bits } = form {
+            let mut steps = match self.gaps.is_empty() {
+                true => self.steps.clone(),
+                false => self.steps_with(low_bits),
             };
+            if steps.is_empty() {
+                return (form, PrefixCode::cheapest(&[1], SymbolOrder::Number));
+            }
+            // Wider steps than there were may come.
+            steps.resize(MAX_SYMBOLS, 0);
+            let steps = trimmed(smoothed(&steps, smooth));
             return (form, PrefixCode::cheapest(&steps, SymbolOrder::Number));
         }
         let all = self.n_positions > 0 && self.n_entries == self.n_positions;

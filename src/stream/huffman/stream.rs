@@ -7,12 +7,16 @@ use crate::kernels::Isa;
 use crate::kernels::huffman::Streams;
 use crate::stream::bits::{BitReader, BitWriter};
 
-/// Codes `symbols`; `None` if there are none.
+/// Codes `symbols`; `None` if there are none, or it saves nothing.
 pub(crate) fn write(symbols: &[u8]) -> Option<Vec<u8>> {
     let last = usize::from(*symbols.iter().max()?);
     let mut histogram = vec![0; last + 1];
     symbols.iter().for_each(|&s| histogram[usize::from(s)] += 1);
     let code = PrefixCode::of_histogram(&histogram)?;
+    let coded_bits = code.cost(&histogram) + code.written_bits(SymbolOrder::Number);
+    if coded_bits >= 8 * symbols.len() as u64 {
+        return None;
+    }
     let mut bits = BitWriter::default();
     bits.put(last as u32, 8);
     code.write(&mut bits, SymbolOrder::Number);
