@@ -7,6 +7,7 @@ use super::train::Learned;
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
+use crate::profile::Effort;
 use crate::sparse::classes::Lines;
 use crate::sparse::rows::RowCosts;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
@@ -79,7 +80,11 @@ impl<W: Word> BlockEncoder<W> {
 
     /// Encodes a block, and finds out from it whether what repeats makes it smaller than static codes
     /// do; that is then looked for in all blocks. Returns the bytes of the block with codes, too.
-    pub(super) fn encode_first(&mut self, block: &Entries<W>) -> Result<(EncodedBlock, usize)> {
+    pub(super) fn encode_first(
+        &mut self,
+        block: &Entries<W>,
+        effort: Effort,
+    ) -> Result<(EncodedBlock, usize)> {
         let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
             let encoded = self.encode_alone(block)?;
             let n_bytes = encoded.bytes.len();
@@ -89,7 +94,7 @@ impl<W: Word> BlockEncoder<W> {
         let encoded = self.encode_coded(block, coder, sorted.as_ref())?;
         let n_bytes = encoded.bytes.len();
         self.try_alone = is_repetitive(&block.patterns);
-        if let (false, Some(sorted)) = (self.try_alone, &sorted) {
+        if let (false, Effort::Thorough, Some(sorted)) = (self.try_alone, effort, &sorted) {
             let mut coded = Vec::new();
             self.write_classes(&mut coded, sorted, &[])?;
             let bitmap = sparse::bitmap_of(&block.members, block.n);

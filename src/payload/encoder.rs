@@ -89,7 +89,7 @@ pub(super) fn encoder<W: Word>(
     }
     let share_of_tables =
         |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
-    let (block, n_bytes) = coded.encode_first(&sample[0])?;
+    let (block, n_bytes) = coded.encode_first(&sample[0], options.effort)?;
     let coded_bytes = share_of_tables(&coded.tables)? + n_bytes;
     // Codes may not pay where there is little of anything, or only noise.
     let is_noise = 16 * coded_bytes > 15 * W::WIDTH * sample[0].n as usize;

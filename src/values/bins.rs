@@ -9,33 +9,42 @@ use crate::stream::huffman::MAX_SYMBOLS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bins(Vec<Bin>);
 
+/// First bits of a pattern that a [`BinFinder`] looks up: of a float32 the sign, the exponent, and where
+/// in eight parts of that it is.
+const FINDER_BITS: u32 = 12;
+
 /// Finds the bins of patterns quickly.
 pub(crate) struct BinFinder<'b> {
     bins: &'b [Bin],
-    /// Bits of a pattern after its first byte.
+    /// Bits of a pattern after the first ones.
     shift: u32,
-    /// For each first byte the number of bins before the first one that may have it.
+    /// For all values of the first bits the number of bins before the first one that may have them.
     starts: Vec<u16>,
 }
 
 impl<'b> BinFinder<'b> {
-    /// For patterns of `pattern_bits`, at least 8.
+    /// For patterns of `pattern_bits`.
     pub(crate) fn new(bins: &'b Bins, pattern_bits: u32) -> Self {
         let bins = &bins.0[..];
-        let shift = pattern_bits - 8;
-        let first_byte = |bin: &Bin| (bin.base + ((1 << bin.low_bits) - 1)) >> shift;
-        let starts = (0..256).map(|byte| bins.partition_point(|bin| first_byte(bin) < byte) as u16);
+        let first_bits = pattern_bits.min(FINDER_BITS);
+        let shift = pattern_bits - first_bits;
+        let mut starts = Vec::with_capacity(1 << first_bits);
+        for (i, bin) in (0u16..).zip(bins) {
+            let last = (bin.base + ((1 << bin.low_bits) - 1)) >> shift;
+            starts.resize(starts.len().max(last as usize + 1), i);
+        }
+        starts.resize(1 << first_bits, bins.len() as u16);
         Self {
             bins,
             shift,
-            starts: starts.collect(),
+            starts,
         }
     }
 
     /// The symbol of a pattern and its bin; `None` if it is in none.
     #[inline]
     pub(crate) fn find(&self, pattern: u64) -> Option<(u8, Bin)> {
-        let mut i = usize::from(self.starts[(pattern >> self.shift) as usize & 255]);
+        let mut i = usize::from(*self.starts.get((pattern >> self.shift) as usize)?);
         loop {
             let bin = *self.bins.get(i)?;
             if pattern >> bin.low_bits <= bin.base >> bin.low_bits {

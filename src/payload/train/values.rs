@@ -12,6 +12,9 @@ use crate::word::Word;
 /// Values that bins are made from, at most.
 const MAX_SORTED: usize = 1 << 16;
 
+/// Values that anything is made from where there is no time to look at all.
+const MAX_SORTED_FAST: usize = 1 << 12;
+
 /// Values up to which the codes of windows are made to know what they cost.
 const FEW_VALUES: usize = 4096;
 
@@ -31,15 +34,22 @@ pub(super) fn map<W: Word>(
             n_symbols: codebook.len(),
         };
     }
-    let n: usize = sample.iter().map(|block| block.patterns.len()).sum();
+    let all: usize = sample.iter().map(|block| block.patterns.len()).sum();
+    let every = |most: usize| all.div_ceil(most).max(1);
+    let (stride, stride_of_bins) = match options.effort {
+        Effort::Fast => (every(MAX_SORTED_FAST), every(MAX_SORTED_FAST)),
+        Effort::Thorough => (1, every(MAX_SORTED)),
+    };
+    let n = all.div_ceil(stride);
     let pattern_bits = 8 * W::WIDTH as u32;
     let rotation = u32::from(spec.float);
-    let patterns = || {
-        sample
+    let every_nth = |stride| {
+        let patterns = sample
             .iter()
-            .flat_map(|block| block.patterns.iter().copied())
+            .flat_map(|block| block.patterns.iter().copied());
+        patterns.step_by(stride)
     };
-    let rotated = patterns().map(|pattern| pattern.rotate_left(rotation).to_bits());
+    let rotated = every_nth(stride).map(|pattern| pattern.rotate_left(rotation).to_bits());
     let code_cost = |histogram: &[u64]| {
         if n > FEW_VALUES {
             return entropy(histogram) + code_lengths(histogram, SymbolOrder::Number);
@@ -52,13 +62,12 @@ pub(super) fn map<W: Word>(
     let (window, n_symbols, cost) =
         Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
     let window = ValueMap::Window { window, n_symbols };
-    if W::WIDTH == 1 || options.effort == Effort::Fast {
+    if W::WIDTH == 1 {
         return window;
     }
-    let stride = n.div_ceil(MAX_SORTED).max(1);
-    let mut sorted: Vec<u64> = patterns().step_by(stride).map(W::to_bits).collect();
+    let mut sorted: Vec<u64> = every_nth(stride_of_bins).map(W::to_bits).collect();
     sorted.sort_unstable();
-    let complete = !is_all || stride > 1;
+    let complete = !is_all || stride_of_bins > 1;
     let (bins, bins_cost) = best_bins(&sorted, pattern_bits, complete);
     let bins_cost = (u128::from(bins_cost) * n as u128 / sorted.len() as u128) as u64;
     let gain = match options.profile {
