@@ -234,7 +234,12 @@ fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
         .chunks_exact(size_of::<S>())
         .map(bytemuck::pod_read_unaligned)
         .collect();
-    let n_steps = n_steps.min(steps.len());
+    // The last one is no escape, which is checked where a chain is read.
+    let is_entry = |step: &S| (*step).into() != 0u32;
+    let n_steps = steps[..n_steps.min(steps.len())]
+        .iter()
+        .rposition(is_entry)
+        .map_or(0, |last| last + 1);
     let values: Vec<W> = (1..=n_values as u64).map(W::from_bits).collect();
     same(|isa| {
         let mut chain = Chain::new(&steps, n_steps, escape);

@@ -28,7 +28,8 @@ pub(crate) struct Chain<'a, S> {
 }
 
 impl<'a, S: Step> Chain<'a, S> {
-    /// Of the first `n` of `steps`. Kernels take a few at a time: they are faster where more follow.
+    /// Of the first `n` of `steps`, of which the last is no escape. Kernels take a few at a time: they are
+    /// faster where more follow.
     ///
     /// # Panics
     /// If there are fewer.
