@@ -20,8 +20,20 @@ pub(crate) fn n_threads() -> usize {
     1
 }
 
+/// Blocks that are worked on before what came of them is taken: so many that threads seldom wait for the
+/// last one, and few enough to be in memory.
+pub(crate) fn batch() -> usize {
+    match n_threads() {
+        1 => 1,
+        n => 8 * n,
+    }
+}
+
 /// `f` of every item, in order.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+pub(crate) fn map<'i, T: Sync, R: Send>(
+    items: &'i [T],
+    f: impl Fn(&'i T) -> R + Sync + Send,
+) -> Vec<R> {
     #[cfg(feature = "parallel")]
     if items.len() > 1 && n_threads() > 1 {
         return items.par_iter().map(f).collect();

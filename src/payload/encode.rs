@@ -73,7 +73,7 @@ fn encode_words<W: Word>(
         put(&survey.blocks[0], block)?;
     }
     let rest = &survey.blocks[usize::from(first.is_some())..];
-    for batch in rest.chunks(2 * parallel::n_threads()) {
+    for batch in rest.chunks(parallel::batch()) {
         let blocks = parallel::map(batch, |range| {
             encoder.encode(&entries(elements, range, &survey))
         });

@@ -50,9 +50,10 @@ pub(super) fn encoder<W: Word>(
     if options.profile == Profile::Direct {
         return Ok((BlockEncoder::new(spec, plain_tables, Way::Direct), None));
     }
-    let sample: Vec<Entries<W>> = sample_blocks(n_blocks, options.effort)
-        .map(|block| entries(elements, &survey.blocks[block], survey))
-        .collect();
+    let sampled: Vec<usize> = sample_blocks(n_blocks, options.effort).collect();
+    let sample = parallel::map(&sampled, |&block| {
+        entries(elements, &survey.blocks[block], survey)
+    });
     let n_sampled: usize = sample.iter().map(|block| block.members.len()).sum();
     let learn = |options: EncodeOptions| {
         let by_column = match has_column_classes(spec, options) {
@@ -196,7 +197,7 @@ fn for_all_blocks<W: Word, T: Send>(
     take: impl FnMut(T),
 ) {
     let mut take = take;
-    for batch in survey.blocks.chunks(2 * parallel::n_threads()) {
+    for batch in survey.blocks.chunks(parallel::batch()) {
         let mapped = parallel::map(batch, |range| map(&entries(elements, range, survey)));
         mapped.into_iter().for_each(&mut take);
     }

@@ -10,6 +10,7 @@ use super::entries::Entries;
 use super::{EncodeOptions, PayloadSpec};
 use crate::choose::cost::{BIT, entropy};
 use crate::choose::rows::{N_BUCKETS, RowClassifier, RowStats, buckets};
+use crate::parallel;
 use crate::profile::Effort;
 use crate::sparse::classes::{ColumnClasses, Form, Lines, Part};
 use crate::sparse::{Classes, row_parts};
@@ -116,10 +117,7 @@ impl Learned {
             map,
             classes: one_class(),
         };
-        let mut sample: Vec<Coded<'_, W>> = sample
-            .iter()
-            .map(|block| learned.code(block, codebook))
-            .collect();
+        let mut sample = parallel::map(sample, |block| learned.code(block, codebook));
         let mut histogram = vec![0u64; learned.map.n_symbols()];
         for block in &sample {
             let symbols = (0..block.symbols.len()).filter_map(|entry| block.symbol(entry));
@@ -164,9 +162,10 @@ impl Learned {
         if numbers.is_empty() {
             return best_counts;
         }
-        sample
-            .iter_mut()
-            .for_each(|coded| coded.rows = self.row_stats(coded));
+        let stats = parallel::map(sample, |coded| self.row_stats(coded));
+        for (coded, stats) in sample.iter_mut().zip(stats) {
+            coded.rows = stats;
+        }
         let stats: Vec<RowStats> = sample
             .iter()
             .flat_map(|coded| coded.rows.iter().copied())
@@ -341,10 +340,13 @@ impl Learned {
     }
 
     fn count_sample<W: Word>(&self, sample: &[Coded<'_, W>]) -> Counts {
+        let of_each = parallel::map(sample, |coded| {
+            let mut counts = self.no_counts();
+            self.count(&mut counts, coded, false);
+            counts
+        });
         let mut counts = self.no_counts();
-        sample
-            .iter()
-            .for_each(|coded| self.count(&mut counts, coded, false));
+        of_each.iter().for_each(|of_block| counts.merge(of_block));
         counts
     }
 
