@@ -89,19 +89,34 @@ impl<'a> BitReader<'a> {
         Ok(value as u32)
     }
 
-    /// The number of zeros before the next one, which is read too; at most `most`, which is at most
-    /// 56.
-    #[inline]
-    pub(crate) fn zeros(&mut self, most: u32) -> Result<u32> {
-        let zeros = self.peek().trailing_zeros();
-        if zeros > most || self.at + zeros as usize >= 8 * self.bytes.len() {
-            return Err(Error::corrupt(format!(
-                "more than {most} zeros at bit {}, or the end",
-                self.at
-            )));
+    /// Calls `f` with the number of zeros before each of the next `n` ones, which are read too; there are
+    /// at most `most` zeros, which is at most 56.
+    pub(crate) fn zeros_of_each(
+        &mut self,
+        n: usize,
+        most: u32,
+        mut f: impl FnMut(u32) -> Result<()>,
+    ) -> Result<()> {
+        let end = 8 * self.bytes.len();
+        let (mut word, mut left) = (0u64, 0);
+        for _ in 0..n {
+            // There may be fewer bits left than the zeros and the one need.
+            if left <= most {
+                (word, left) = (self.peek(), 57);
+            }
+            let zeros = word.trailing_zeros();
+            if zeros > most || self.at + zeros as usize >= end {
+                return Err(Error::corrupt(format!(
+                    "more than {most} zeros at bit {}, or the end",
+                    self.at
+                )));
+            }
+            f(zeros)?;
+            word >>= zeros + 1;
+            left -= zeros + 1;
+            self.at += zeros as usize + 1;
         }
-        self.at += zeros as usize + 1;
-        Ok(zeros)
+        Ok(())
     }
 
     /// Bits that have been read.

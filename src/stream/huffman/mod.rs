@@ -11,7 +11,6 @@ pub(crate) use lengths::code_lengths;
 use super::bits::{BitReader, BitWriter};
 use crate::error::{Error, Result};
 use crate::kernels::huffman::{DecodeTable, MAX_CODE_BITS};
-use std::sync::OnceLock;
 
 /// Stands for the length of a symbol that has no code word.
 pub(crate) const ABSENT: u8 = MAX_CODE_BITS as u8 + 1;
@@ -31,19 +30,33 @@ pub(crate) enum SymbolOrder {
     SetBits,
 }
 
+/// All symbols by the number of bits that are set, then by number.
+static BY_SET_BITS: [u8; MAX_SYMBOLS] = by_set_bits();
+
+const fn by_set_bits() -> [u8; MAX_SYMBOLS] {
+    let mut symbols = [0; MAX_SYMBOLS];
+    let (mut n_bits, mut n) = (0, 0);
+    while n_bits <= 8 {
+        let mut symbol = 0;
+        while symbol < MAX_SYMBOLS {
+            if (symbol as u8).count_ones() == n_bits {
+                symbols[n] = symbol as u8;
+                n += 1;
+            }
+            symbol += 1;
+        }
+        n_bits += 1;
+    }
+    symbols
+}
+
 impl SymbolOrder {
     /// The symbols of an alphabet of `n`, in this order.
     fn symbols(self, n: usize) -> impl Iterator<Item = usize> {
-        static BY_SET_BITS: OnceLock<Vec<usize>> = OnceLock::new();
-        let by_set_bits = BY_SET_BITS.get_or_init(|| {
-            let mut symbols: Vec<usize> = (0..MAX_SYMBOLS).collect();
-            symbols.sort_by_key(|s| s.count_ones());
-            symbols
-        });
         (0..MAX_SYMBOLS)
             .map(move |i| match self {
                 Self::Number => i,
-                Self::SetBits => by_set_bits[i],
+                Self::SetBits => BY_SET_BITS[i].into(),
             })
             .filter(move |&s| s < n)
     }
@@ -165,8 +178,7 @@ impl PrefixCode {
 
     /// What decoding looks up.
     pub(crate) fn decode_table(&self) -> DecodeTable {
-        let words = self.words();
-        // The symbols in the order of their lengths.
+        // The symbols in the order of their words: by length, then by number.
         let counts = self.words_by_length();
         let mut next = [0; ABSENT as usize + 1];
         for length in 1..next.len() {
@@ -179,9 +191,14 @@ impl PrefixCode {
             sorted[*slot] = symbol;
             *slot += 1;
         }
+        let (mut word, mut last) = (0u16, 0);
         DecodeTable::new(sorted[..n_present].iter().map(|&symbol| {
-            let i = usize::from(symbol);
-            (symbol, words[i], self.lengths[i])
+            let length = self.lengths[usize::from(symbol)];
+            word <<= length - last;
+            last = length;
+            let first_bit_lowest = word.reverse_bits().checked_shr(16 - u32::from(length));
+            word += 1;
+            (symbol, first_bit_lowest.unwrap_or(0), length)
         }))
     }
 
@@ -205,9 +222,9 @@ impl PrefixCode {
     pub(crate) fn read(bits: &mut BitReader<'_>, n: usize, order: SymbolOrder) -> Result<Self> {
         let mut lengths = vec![ABSENT; n];
         let mut last = FIRST_LENGTH;
-        for symbol in order.symbols(n) {
-            let zeros = bits.zeros(2 * u32::from(ABSENT))? as u8;
-            let step = zeros.div_ceil(2);
+        let mut symbols = order.symbols(n);
+        bits.zeros_of_each(n, 2 * u32::from(ABSENT), |zeros| {
+            let step = (zeros as u8).div_ceil(2);
             let length = match zeros % 2 {
                 0 => last.wrapping_add(step),
                 _ => last.wrapping_sub(step),
@@ -217,9 +234,12 @@ impl PrefixCode {
                     "a code length {step} away from {last}, expected 0 to {ABSENT}"
                 )));
             }
-            lengths[symbol] = length;
+            if let Some(symbol) = symbols.next() {
+                lengths[symbol] = length;
+            }
             last = length;
-        }
+            Ok(())
+        })?;
         let code = Self { lengths };
         let kraft: u64 = code
             .lengths
