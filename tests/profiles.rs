@@ -11,7 +11,7 @@ mod common;
 
 use common::graph_def::*;
 use common::models::Noise;
-use common::moods::{Mood, moods};
+use common::moods::{Mood, dtypes, moods};
 use proptest::prelude::*;
 use tfzip::codec::{self, CodecOptions};
 use tfzip::{
@@ -85,18 +85,13 @@ fn check_archives(dtype: DType, shape: &[u64], elements: &[u8]) {
 
 /// dtype, shape with at least one element, and elements.
 fn tensors(max_elements: u64) -> impl Strategy<Value = (DType, Vec<u64>, Vec<u8>)> {
-    let dtypes: Vec<DType> = DType::ALL
-        .iter()
-        .copied()
-        .filter(|dtype| dtype.width().is_some())
-        .collect();
     let dim = prop_oneof![
         2 => Just(1u64),
         6 => 2..9u64,
         4 => prop::sample::select(vec![15, 16, 17, 64, 100, 300]),
     ];
     (
-        prop::sample::select(dtypes),
+        dtypes(),
         prop::collection::vec(dim, 0..4),
         moods(),
         any::<u64>(),

@@ -12,7 +12,7 @@ mod common;
 
 use common::graph_def::*;
 use common::models::{self, Noise};
-use common::moods::moods;
+use common::moods::{dtypes, moods};
 use common::naive;
 use proptest::prelude::*;
 use std::fs;
@@ -52,11 +52,6 @@ struct Given {
 }
 
 fn tensors() -> impl Strategy<Value = Given> {
-    let dtypes: Vec<DType> = DType::ALL
-        .iter()
-        .copied()
-        .filter(|dtype| dtype.width().is_some())
-        .collect();
     let dim = prop_oneof![
         1 => Just(0u64),
         2 => Just(1),
@@ -64,7 +59,7 @@ fn tensors() -> impl Strategy<Value = Given> {
         4 => prop::sample::select(vec![15, 16, 17, 31, 40]),
     ];
     (
-        prop::sample::select(dtypes),
+        dtypes(),
         prop::collection::vec(dim, 0..4),
         moods(),
         any::<u64>(),

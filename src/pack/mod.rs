@@ -95,7 +95,8 @@ pub struct PackReport {
     pub tensors: usize,
     /// Of those, tensors whose elements are in payloads.
     pub encoded_tensors: usize,
-    /// Elements that are −0.0, and the bytes that saying so takes: what `canonical_zeros` saves.
+    /// Elements that are −0.0 and kept as a set of their own, and the bytes that it takes: what
+    /// `canonical_zeros` saves. Where there are few, they are nonzeros like others, and not counted.
     pub negative_zeros: u64,
     /// See [`negative_zeros`](Self::negative_zeros).
     pub negative_zero_bytes: u64,

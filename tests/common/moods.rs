@@ -2,6 +2,14 @@
 
 use super::models::Noise;
 use proptest::prelude::*;
+use tfzip::DType;
+
+/// The dtypes whose elements have a number of bytes.
+pub(crate) fn dtypes() -> impl Strategy<Value = DType> {
+    let has_width = |dtype: &DType| dtype.width().is_some();
+    let all: Vec<DType> = DType::ALL.iter().copied().filter(has_width).collect();
+    prop::sample::select(all)
+}
 
 /// How the elements of a tensor are made.
 #[derive(Clone, Copy, Debug)]

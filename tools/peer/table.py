@@ -3,14 +3,15 @@
 
     tools/peer/table.py RUN.json [RUN.json ...]
 
-Ratios are tfzip's number over its rival's: bytes should be below 1, speeds above. Speeds are first
-divided by that of a memcpy that was timed in turn with them, so that what else the machine did falls
-out. A row is a folder of tensors: sums of bytes and of times. Fails where a tensor did not come back
-bit for bit. Later files replace rows of earlier ones.
+Ratios are tfzip's number over its rival's in the same run: bytes should be below 1, speeds above. Speeds
+are first divided by that of a memcpy that was timed in turn with them, so that what else the machine did
+falls out. With several runs every number is the median of theirs. A row is a folder of tensors: sums of
+bytes and of times. Fails where a tensor did not come back bit for bit.
 """
 
 import json
 import math
+import statistics
 import sys
 
 RIVAL = "pcodec gaps+values"
@@ -21,7 +22,7 @@ PLAIN = ["bitmask, scalar", "bitmask, avx512", "bitmask, avx512 stream", HAN, "C
 
 
 def read(paths):
-    """Codecs and their numbers by model, and what was run on."""
+    """For each model the codecs and their numbers in every run; and what was run on."""
     models, hosts = {}, []
     for path in paths:
         with open(path) as file:
@@ -30,8 +31,7 @@ def read(paths):
         if host not in hosts:
             hosts.append(host)
         for name, model in run["models"].items():
-            total = model["total"]
-            models.setdefault(name, {"dense": total["dense"], "codecs": {}})["codecs"].update(total["codecs"])
+            models.setdefault(name, []).append(model["total"]["codecs"])
             for tensor in model["tensors"]:
                 for codec in [*CODED, DIRECT]:
                     row = tensor["codecs"].get(codec)
@@ -40,10 +40,21 @@ def read(paths):
     return models, hosts
 
 
-def over(codecs, codec, rival, key):
-    """A number of `codec` over that of `rival`, if both have it."""
-    a, b = codecs.get(codec, {}).get(key), codecs.get(rival, {}).get(key)
-    return a / b if a and b else None
+def median(values):
+    """The median of the numbers that are there, `None` if there are none."""
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def of(runs, codec, key):
+    """A number of `codec`."""
+    return median(run.get(codec, {}).get(key) for run in runs)
+
+
+def over(runs, codec, rival, key):
+    """A number of `codec` over that of `rival`, if some run has both."""
+    pairs = [(run.get(codec, {}).get(key), run.get(rival, {}).get(key)) for run in runs]
+    return median(a / b for a, b in pairs if a and b)
 
 
 def number(value, digits=2):
@@ -66,29 +77,36 @@ def table(header, rows):
 
 
 def ratios(title, models, columns):
-    """Rows of ratios, and their geometric means. A column is (header, function of codecs, digits)."""
-    cells = {name: [value(model["codecs"]) for _, value, _ in columns] for name, model in models.items()}
+    """Rows of ratios, and their geometric means. A column is (header, function of runs, digits)."""
+    cells = {name: [value(runs) for _, value, _ in columns] for name, runs in models.items()}
     rows = [[name, *(number(v, d) for v, (_, _, d) in zip(row, columns))] for name, row in cells.items()]
     means = [mean(column) for column in zip(*cells.values())]
     rows.append(["**geometric mean**", *(f"**{number(v, d)}**" for v, (_, _, d) in zip(means, columns))])
     table([title, *(header for header, _, _ in columns)], rows)
 
 
-def best_plain(codecs):
+def best_plain(runs):
     """The plain layout that decodes fastest."""
-    measured = [name for name in PLAIN if codecs.get(name, {}).get("vs_memcpy")]
-    return max(measured, key=lambda name: codecs[name]["vs_memcpy"], default=None)
+    speeds = {name: of(runs, name, "vs_memcpy") for name in PLAIN}
+    measured = [name for name in PLAIN if speeds[name]]
+    return max(measured, key=speeds.get, default=None)
+
+
+def has(models, codec):
+    """Whether some run has the codec."""
+    return any(codec in run for runs in models.values() for run in runs)
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     models, hosts = read(sys.argv[1:])
-    print(f"{'; '.join(hosts)}. One thread.\n")
+    runs = len(sys.argv) - 1
+    print(f"{'; '.join(hosts)}. One thread, {runs} run{'s' if runs > 1 else ''}.\n")
 
     print(f"Against `{RIVAL}`, which is set to 1:\n")
     for codec in CODED:
-        if any(codec in model["codecs"] for model in models.values()):
+        if has(models, codec):
             ratios(
                 codec,
                 models,
@@ -99,7 +117,7 @@ def main():
                 ],
             )
 
-    if any(DIRECT in model["codecs"] for model in models.values()):
+    if has(models, DIRECT):
         print(f"Bytes against `{HAN}`, decode speed against the fastest plain layout:\n")
         ratios(
             DIRECT,
@@ -110,21 +128,17 @@ def main():
                 (f"decode speed against `{HAN}`", lambda c: over(c, DIRECT, HAN, "vs_memcpy"), 2),
             ],
         )
-        rows = [[name, best_plain(model["codecs"]) or "–"] for name, model in models.items()]
+        rows = [[name, best_plain(runs) or "–"] for name, runs in models.items()]
         table(["", "fastest plain layout"], rows)
 
     print("Dense : stored, decode in GB/s of dense float32, that as a share of a memcpy, encode in MB/s:\n")
-    present = [c for c in [*CODED, DIRECT, RIVAL] if any(c in m["codecs"] for m in models.values())]
+    present = [codec for codec in [*CODED, DIRECT, RIVAL] if has(models, codec)]
 
-    def cell(row):
-        if not row:
-            return "–"
-        return f"{row['ratio']:.2f} / {number(row.get('dec_gbs'))} / {number(row.get('vs_memcpy'))} / {number(row.get('enc_mbs'), 0)}"
+    def cell(runs, codec):
+        digits = {"ratio": 2, "dec_gbs": 2, "vs_memcpy": 2, "enc_mbs": 0}
+        return " / ".join(number(of(runs, codec, key), n) for key, n in digits.items())
 
-    table(
-        ["", *present],
-        [[name, *(cell(model["codecs"].get(codec)) for codec in present)] for name, model in models.items()],
-    )
+    table(["", *present], [[name, *(cell(runs, c) for c in present)] for name, runs in models.items()])
 
 
 if __name__ == "__main__":

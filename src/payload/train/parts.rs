@@ -17,8 +17,8 @@ const SCATTER: u64 = 20;
 const WIDEN: u64 = 8;
 
 /// What it takes more where columns have classes: a line, and an entry that is put to its column.
-const LINE: u64 = 160;
-const COLUMN: u64 = 16;
+const LINE: u64 = 320;
+const COLUMN: u64 = 32;
 
 /// And what making the decode table of a code takes.
 pub(super) const TABLE: u64 = 2000 * 16;
