@@ -19,6 +19,7 @@ use tfzip::{
 fn packed() -> Vec<(String, Vec<u8>)> {
     let mut models: Vec<(&str, Vec<u8>)> = models::models();
     models.push(("complex", complex()));
+    models.push(("dead-rows", dead_rows()));
     let pack = |profile: Profile, name: &str, model: &[u8]| {
         let mut options = PackOptions::default();
         options.profile = profile;
@@ -48,6 +49,23 @@ fn complex() -> Vec<u8> {
         .flat_map(|&part| f64::from(part).to_le_bytes())
         .collect();
     graph(vec![constant("w", DType::Complex128, &[100], elements)])
+}
+
+/// Rows of two classes: without entries, and with more than half of their elements.
+fn dead_rows() -> Vec<u8> {
+    const ROWS: u64 = 60;
+    const COLUMNS: u64 = 24;
+    let mut noise = models::Noise(5);
+    let mut element = |is_live: bool| match is_live && noise.below(10) < 6 {
+        true => noise.next() as u16 | 1,
+        false => 0,
+    };
+    let elements: Vec<u8> = (0..ROWS)
+        .flat_map(|row| [row * row % 7 < 3; COLUMNS as usize])
+        .flat_map(|is_live| element(is_live).to_le_bytes())
+        .collect();
+    let shape = [ROWS, COLUMNS];
+    graph(vec![constant("w", DType::Uint16, &shape, elements)])
 }
 
 fn good_vectors() -> Vec<(String, Vec<u8>)> {
