@@ -626,7 +626,7 @@ fn check_round_trip(spec: PayloadSpec, options: EncodeOptions, elements: &[u8]) 
     let most = elements.len() + head + each * meta.blocks as usize;
     assert!(
         record.len() <= most,
-        "{} bytes for {}",
+        "{} bytes for {}, {options:?}, {meta:?}",
         record.len(),
         elements.len()
     );

@@ -51,8 +51,10 @@ pub(crate) fn positions(
     }
     let plans = nearest(costs);
     match plans.first() {
-        // Of what comes to about the same it is the fastest to read.
-        Some(PositionPlan::Bitmap) => vec![PositionPlan::Bitmap],
+        // Where about half of the positions are members gaps come to about the same, but are slower.
+        Some(PositionPlan::Bitmap) if (n / 4..=n - n / 4).contains(&count) => {
+            vec![PositionPlan::Bitmap]
+        }
         _ => plans,
     }
 }

@@ -101,10 +101,7 @@ impl<W: Word> BlockEncoder<W> {
             let repeated = zstd::compress_fast(&bitmap)?.len();
             self.try_alone = repeated + n_bytes / REPEAT_GAIN < coded.len();
         }
-        let encoded = match self.try_alone {
-            true => encoded.or_smaller(self.encode_alone(block)?),
-            false => encoded,
-        };
+        let encoded = self.or_without_codes(block, encoded)?;
         Ok((encoded, n_bytes))
     }
 
@@ -119,14 +116,20 @@ impl<W: Word> BlockEncoder<W> {
             return self.encode_alone(block);
         };
         let encoded = self.encode_coded(block, coder, self.sort(block).as_ref())?;
-        if self.try_alone {
-            return Ok(encoded.or_smaller(self.encode_alone(block)?));
-        }
+        self.or_without_codes(block, encoded)
+    }
+
+    /// What is smallest of a block that was encoded with codes, and what may be smaller without.
+    fn or_without_codes(&self, block: &Entries<W>, coded: EncodedBlock) -> Result<EncodedBlock> {
+        let smallest = match self.try_alone {
+            true => coded.or_smaller(self.encode_alone(block)?),
+            false => coded,
+        };
         // Noise among blocks that are none.
-        if encoded.bytes.len() > block.n as usize * W::WIDTH {
-            return Ok(encoded.or_smaller(self.encode_packed(block)?));
+        match smallest.bytes.len() > block.n as usize * W::WIDTH {
+            true => Ok(smallest.or_smaller(self.encode_packed(block)?)),
+            false => Ok(smallest),
         }
-        Ok(encoded)
     }
 
     /// Encodes a block with the codes that were learned, and the classes if its entries are sorted into

@@ -131,9 +131,9 @@ fn every_profile_is_told_by_its_kinds() {
         let learned = profile != "direct";
         assert_eq!(kernel["value_coder"].is_string(), learned);
         assert_eq!(kernel["row_classes"].as_u64().unwrap() > 0, learned);
-        // What tells the third profile from the second.
+        // Only the third profile has some, where they are worth it.
         let columns = kernel["column_classes"].as_u64().unwrap();
-        assert_eq!(columns > 1, profile == "small");
+        assert!(columns <= 1 || profile == "small");
         for tensor in tensors.iter().filter(|tensor| tensor["bytes"].is_object()) {
             let bytes = &tensor["bytes"];
             assert_eq!(
