@@ -14,7 +14,7 @@ pub enum Profile {
     /// Static codes by classes of rows: small files that decode faster than anything of their size.
     #[default]
     Balanced,
-    /// The same with classes of columns too: smaller, and a little slower.
+    /// The same with classes of columns too, where they save more than the time that they take.
     Small,
 }
 

@@ -45,28 +45,8 @@ mod x86 {
     #![allow(unsafe_code)]
 
     use super::SLACK;
+    use crate::kernels::chosen::CHOSEN;
     use core::arch::x86_64::*;
-
-    /// For every byte of a bitmap, which of eight columns come first: those whose bits are set.
-    static CHOSEN: [[u8; 16]; 256] = chosen();
-
-    const fn chosen() -> [[u8; 16]; 256] {
-        let mut table = [[0x80; 16]; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let (mut bit, mut n) = (0, 0);
-            while bit < 8 {
-                if byte >> bit & 1 == 1 {
-                    table[byte][2 * n] = 2 * bit;
-                    table[byte][2 * n + 1] = 2 * bit + 1;
-                    n += 1;
-                }
-                bit += 1;
-            }
-            byte += 1;
-        }
-        table
-    }
 
     /// As `super::select`, for whole bytes, in which `n` bits are set.
     pub(super) fn select(bitmap: &[u8], columns: &[u16], n: usize, out: &mut [u16]) {

@@ -5,6 +5,8 @@
 //! so that no caller can make it leave its buffers.
 
 pub(crate) mod alternate;
+#[cfg(target_arch = "x86_64")]
+mod chosen;
 pub(crate) mod columns;
 pub(crate) mod copy;
 #[cfg(any(fuzzing, test))]

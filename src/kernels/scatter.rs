@@ -161,44 +161,16 @@ mod x86 {
     #![allow(unsafe_code)]
 
     use super::{Chain, Step};
+    use crate::kernels::chosen::{CHOSEN, LANES};
     use crate::word::Word;
     use core::arch::x86_64::*;
     use std::hint::black_box;
-
-    /// Steps that are taken at once.
-    const LANES: usize = 8;
 
     /// What positions begin at in lanes of 16 bits, so that those before the first one have a place.
     const FIRST: u16 = 1 << 14;
 
     /// Most elements: in the lanes their positions are less than 2^15, others at most 2^16 − 1.
     const MAX_ELEMENTS: usize = 1 << 14;
-
-    /// For every set of lanes, the bytes of those in it, and then the last of them again and again.
-    static CHOSEN: [[u8; 2 * LANES]; 256] = chosen();
-
-    const fn chosen() -> [[u8; 2 * LANES]; 256] {
-        let mut table = [[0; 2 * LANES]; 256];
-        let mut set = 0;
-        while set < 256 {
-            let (mut lane, mut n, mut last) = (0, 0, 0);
-            while n < LANES {
-                if lane == LANES as u8 || set >> lane & 1 == 1 {
-                    if lane < LANES as u8 {
-                        last = lane;
-                    }
-                    table[set][2 * n] = 2 * last;
-                    table[set][2 * n + 1] = 2 * last + 1;
-                    n += 1;
-                }
-                if lane < LANES as u8 {
-                    lane += 1;
-                }
-            }
-            set += 1;
-        }
-        table
-    }
 
     /// As [`super::scatter`], but for moving on, as long as there are eight values and eight steps,
     /// some of which may be after the last. Returns whether the step that comes next leads out of `out`.
@@ -222,8 +194,8 @@ mod x86 {
         values: &mut &[W],
         out: &mut [W],
     ) -> bool {
-        // The last position inside.
-        let last = _mm_set1_epi16((FIRST as usize + out.len()) as i16 - 1);
+        // The last position inside: at most 2^15 - 1.
+        let last = _mm_set1_epi16((FIRST as usize + out.len() - 1) as i16);
         let escape = _mm_set1_epi16(chain.escape as i16);
         let (mut steps, mut left) = (chain.steps, chain.left);
         let mut of_entries = *values;
@@ -258,7 +230,7 @@ mod x86 {
             if entries != 0 {
                 // SAFETY: an array of sixteen bytes is loaded.
                 let chosen =
-                    unsafe { _mm_loadu_si128(CHOSEN[(entries & 0xff) as usize].as_ptr().cast()) };
+                    unsafe { _mm_loadu_si128(CHOSEN[entries as usize & 0xff].as_ptr().cast()) };
                 let mut to = [0u16; LANES];
                 // SAFETY: the array has 16 bytes.
                 unsafe {
@@ -351,6 +323,22 @@ mod tests {
                 }
                 let chain = Chain::new(&wide, steps.len(), escape);
                 prop_assert_eq!(&scatter_all(isa, chain, &values, row, n_rows), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_may_be_as_long_as_lanes_can_count_and_longer() {
+        for row in [(1 << 14) - 1, 1 << 14, (1 << 14) + 1] {
+            let steps = [255u8; 200];
+            let values: Vec<u32> = (1..=200).collect();
+            let mut expected = vec![0; 4 * row];
+            for (value, position) in (1..).zip((254..).step_by(255)).take(200) {
+                expected[position] = value;
+            }
+            for isa in Isa::available() {
+                let chain = Chain::new(&steps, steps.len(), 300);
+                assert_eq!(scatter_all(isa, chain, &values, row, 4), expected);
             }
         }
     }

@@ -156,29 +156,9 @@ impl PrefixCode {
         counts
     }
 
-    /// The code words, first bit lowest, as they are written; 0 for absent symbols.
-    pub(crate) fn words(&self) -> Vec<u16> {
-        // The next word of each length: they follow from each other, as in RFC 1951. Absent symbols
-        // come last, and what is counted for them is not used.
-        let counts = self.words_by_length();
-        let mut next = [0u16; ABSENT as usize + 1];
-        for length in 1..next.len() {
-            next[length] = (next[length - 1] + counts[length - 1]) << 1;
-        }
-        let word = |&length: &u8| {
-            let word = next[usize::from(length)];
-            next[usize::from(length)] = word.wrapping_add(1);
-            match length {
-                0 | ABSENT => 0,
-                length => word.reverse_bits() >> (16 - u32::from(length)),
-            }
-        };
-        self.lengths.iter().map(word).collect()
-    }
-
-    /// What decoding looks up.
-    pub(crate) fn decode_table(&self) -> DecodeTable {
-        // The symbols in the order of their words: by length, then by number.
+    /// The symbols that have code words, these, first bit lowest, and their bits: by length, then by
+    /// number, as words follow from each other in RFC 1951.
+    fn in_order(&self) -> impl Iterator<Item = (u8, u16, u8)> {
         let counts = self.words_by_length();
         let mut next = [0; ABSENT as usize + 1];
         for length in 1..next.len() {
@@ -192,14 +172,28 @@ impl PrefixCode {
             *slot += 1;
         }
         let (mut word, mut last) = (0u16, 0);
-        DecodeTable::new(sorted[..n_present].iter().map(|&symbol| {
+        sorted.into_iter().take(n_present).map(move |symbol| {
             let length = self.lengths[usize::from(symbol)];
             word <<= length - last;
             last = length;
             let first_bit_lowest = word.reverse_bits().checked_shr(16 - u32::from(length));
             word += 1;
             (symbol, first_bit_lowest.unwrap_or(0), length)
-        }))
+        })
+    }
+
+    /// The code words, first bit lowest, as they are written; 0 for absent symbols.
+    pub(crate) fn words(&self) -> Vec<u16> {
+        let mut words = vec![0; self.lengths.len()];
+        for (symbol, word, _) in self.in_order() {
+            words[usize::from(symbol)] = word;
+        }
+        words
+    }
+
+    /// What decoding looks up.
+    pub(crate) fn decode_table(&self) -> DecodeTable {
+        DecodeTable::new(self.in_order())
     }
 
     /// Bits that [`write`](Self::write) takes.
