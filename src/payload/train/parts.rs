@@ -139,9 +139,13 @@ impl PartCounts {
         best
     }
 
-    /// What it takes that its lines are those of a class of columns, in units of 1/16 ns.
+    /// What it takes that its lines are those of a class of columns, in units of 1/16 ns: nothing where
+    /// they have no entries.
     pub(super) fn column_time(&self) -> u64 {
-        LINE * self.n_lines + COLUMN * self.n_entries
+        match self.n_entries {
+            0 => 0,
+            n_entries => LINE * self.n_lines + COLUMN * n_entries,
+        }
     }
 
     /// How often which steps occur with so many low bits.
