@@ -12,7 +12,7 @@ use crate::word::Word;
 /// Values that bins are made from, at most.
 const MAX_SORTED: usize = 1 << 16;
 
-/// Values that anything is made from where there is no time to look at all.
+/// Values that windows and bins are made from, at most, where there is no time to look at every one.
 const MAX_SORTED_FAST: usize = 1 << 12;
 
 /// Values up to which the codes of windows are made to know what they cost.
