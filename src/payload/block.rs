@@ -86,7 +86,7 @@ impl<W: Word> BlockEncoder<W> {
         effort: Effort,
     ) -> Result<(EncodedBlock, usize)> {
         let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
-            let encoded = self.encode_alone(block)?;
+            let encoded = self.encode(block)?;
             let n_bytes = encoded.bytes.len();
             return Ok((encoded, n_bytes));
         };

@@ -180,17 +180,16 @@ impl Learned {
                 (*self, best_cost, best_counts) = (other, cost, counts);
             }
         }
-        if !by_column.is_empty() {
-            let rows = self
-                .rows
+        let rows = || {
+            self.rows
                 .clone()
-                .or_else(|| RowClassifier::train(&stats, 2));
-            let columns = COLUMN_CLASSES.map(|n| column_classes(by_column, n));
-            for (rows, columns) in columns
-                .into_iter()
-                .flatten()
-                .filter_map(|columns| Some((rows.as_ref()?, columns)))
-            {
+                .or_else(|| RowClassifier::train(&stats, 2))
+        };
+        if !by_column.is_empty()
+            && let Some(rows) = rows()
+        {
+            let numbers = COLUMN_CLASSES.into_iter();
+            for columns in numbers.filter_map(|n| column_classes(by_column, n)) {
                 let mut other = self.with_rows(rows.clone(), Some(columns));
                 let (cost, counts) = evaluate(&mut other, sample);
                 if cost < best_cost {
