@@ -218,7 +218,7 @@ fn take_handle(rest: &mut &[u8]) -> Option<(u64, u64)> {
 }
 
 /// The next varint, of at most 64 bits.
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = *rest.split_off_first()?;

@@ -79,6 +79,16 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, rest))
 }
 
+/// The GraphDefs of a MetaGraphDef: one, or parts that protobuf would join.
+pub(super) fn graphs(meta_graph: Message<'_>) -> impl Iterator<Item = Result<Message<'_>>> {
+    meta_graph.messages(2)
+}
+
+/// The SavedObjectGraph of a MetaGraphDef, which TensorFlow 2 writes. If there are several, the last.
+pub(super) fn object_graph(meta_graph: Message<'_>) -> Result<Option<Message<'_>>> {
+    meta_graph.messages(7).last().transpose()
+}
+
 /// MetaGraphDef.
 pub(super) fn meta_graph(walk: &mut Walk, meta_graph: Message<'_>) -> Result<()> {
     for field in meta_graph.fields() {

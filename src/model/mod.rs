@@ -19,9 +19,11 @@ mod sliced_checkpoint;
 mod tensor_bundle;
 mod tensor_proto;
 mod tflite;
+mod usage;
 mod wire;
 
 pub(crate) use input::Input;
+pub use usage::{Quantization, Role, TensorUsage, Usage, usage};
 
 use crate::error::{Error, Result};
 use crate::tensor::DType;

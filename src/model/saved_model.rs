@@ -48,6 +48,11 @@ fn is_saved_model(bytes: &[u8]) -> bool {
     content(bytes, 1).is_none() && content(bytes, 2).is_some_and(is_meta_graph)
 }
 
+/// The MetaGraphDefs of a SavedModel.
+pub(super) fn meta_graphs(saved_model: Message<'_>) -> impl Iterator<Item = Result<Message<'_>>> {
+    saved_model.messages(2)
+}
+
 /// SavedModel.
 fn saved_model(walk: &mut Walk, saved_model: Message<'_>) -> Result<()> {
     for field in saved_model.fields() {

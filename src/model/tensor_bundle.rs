@@ -106,6 +106,42 @@ fn find_shards(files: &[InputFile<'_>], index: &str, n_shards: u64) -> Result<Ve
         .collect()
 }
 
+/// The key under which TensorFlow 2 saves what its objects are: a string.
+const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
+
+/// The TrackableObjectGraph of a checkpoint, whose files are the index and the shards.
+pub(super) fn object_graph<'a>(
+    files: &[InputFile<'a>],
+    part: &[usize],
+) -> Result<Option<&'a [u8]>> {
+    let [index, shards @ ..] = part else {
+        return Ok(None);
+    };
+    let shards: Vec<&'a [u8]> = shards.iter().map(|&shard| files[shard].bytes).collect();
+    let mut found = None;
+    if let Some(table) = Table::open(files[*index].bytes)? {
+        table.entries(|entry| {
+            if entry.key == OBJECT_GRAPH
+                && let Some(variable) = Variable::read(entry, &shards)?
+            {
+                found = shards
+                    .get(variable.shard)
+                    .and_then(|bytes| bytes.get(variable.range))
+                    .and_then(only_string);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// The string that is stored as the only element of a tensor: its length, a checksum of that, and it.
+fn only_string(mut bytes: &[u8]) -> Option<&[u8]> {
+    let len = leveldb::take_varint(&mut bytes)?;
+    let string = bytes.get(size_of::<u32>()..)?;
+    (u64::try_from(string.len()).ok() == Some(len)).then_some(string)
+}
+
 /// What an index says of a variable, or of a piece of one, that has bytes in a shard.
 struct Variable {
     name: String,

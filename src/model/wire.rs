@@ -94,6 +94,19 @@ impl<'a> Message<'a> {
             .try_fold(0, |n, field| Ok(n + usize::from(field?.number == number)))
     }
 
+    /// The messages in its fields `number`, in file order.
+    pub(super) fn messages(self, number: u32) -> impl Iterator<Item = Result<Message<'a>>> {
+        self.fields().filter_map(move |field| match field {
+            Ok(field) if field.number != number => None,
+            field => Some(field.and_then(|field| field.message())),
+        })
+    }
+
+    /// Its bytes.
+    pub(super) fn content(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Offset of its first byte in the file.
     pub(super) fn start(&self) -> usize {
         self.start

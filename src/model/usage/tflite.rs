@@ -1,0 +1,6 @@
+//! stub
+use super::findings::Findings;
+use crate::error::Result;
+pub(super) fn usage(_: &mut Findings<'_>, _: &[u8], _: usize) -> Result<()> {
+    Ok(())
+}
