@@ -63,7 +63,12 @@ pub fn rewrite_file(
 }
 
 /// Writes files with the names of `input`.
-fn write(input: &Input, contents: &[Vec<u8>], output: &Path, overwrite: bool) -> Result<()> {
+pub(crate) fn write(
+    input: &Input,
+    contents: &[Vec<u8>],
+    output: &Path,
+    overwrite: bool,
+) -> Result<()> {
     let put = |file: &mut fs::File, bytes: &[u8]| {
         file.write_all(bytes)
             .map_err(|e| Error::io(format!("cannot write {}", output.display()), e))

@@ -1,13 +1,14 @@
 //! Zeros made positive, before a model is packed.
 
 use crate::error::Result;
-use crate::model::{self, Change, InputFile, Model, Rewritten, TensorData};
+use crate::model::{self, Change, InputFile, Rewritten, TensorData};
 use crate::tensor::ElementClass;
 
 /// The files with +0.0 in place of every −0.0 of their float tensors; `None` if there is none.
 ///
 /// Checksums that the files keep are repaired. The files are held in memory.
-pub(super) fn canonical_zeros(files: &[InputFile<'_>], model: &Model) -> Result<Option<Rewritten>> {
+pub(super) fn canonical_zeros(files: &[InputFile<'_>]) -> Result<Option<Rewritten>> {
+    let model = model::read(files)?;
     let mut changed = Vec::new();
     for (number, tensor) in model.tensors.iter().enumerate() {
         if let (TensorData::Raw { range, .. }, ElementClass::Float) =

@@ -7,12 +7,13 @@ use crate::archive::Archive;
 use crate::container::Root;
 use crate::error::{Result, Within};
 use crate::mapped::Mapped;
-use crate::model::{self, Input, InputFile, ModelKind, ModelTensor};
+use crate::model::{self, Input, InputFile, ModelKind, ModelTensor, Rewritten};
 use crate::output;
 use crate::parallel;
 use crate::payload::EncodeOptions;
 use crate::profile::{Effort, Profile};
 use crate::progress::{Meter, Phase, Progress};
+use crate::prune::{PruneOptions, PruneReport, prune};
 use packer::Packer;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -30,6 +31,9 @@ pub struct PackOptions {
     /// signs of its zeros, and in the checksums that its files keep of them; the hashes of both are
     /// kept. Holds the model in memory.
     pub canonical_zeros: bool,
+    /// Prune before packing. The archive then holds the pruned model, and the hashes of both. Holds the
+    /// model in memory.
+    pub prune: Option<PruneOptions>,
     /// What the file is for.
     pub profile: Profile,
     /// How long packing may take.
@@ -76,7 +80,7 @@ impl fmt::Debug for Select {
 }
 
 /// What packing came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PackReport {
     /// What was recognised in the input.
@@ -102,6 +106,8 @@ pub struct PackReport {
     pub negative_zero_bytes: u64,
     /// What a pass changed and could not repair, and what that means to TensorFlow.
     pub warnings: Vec<String>,
+    /// What was pruned, if that was asked for.
+    pub pruned: Option<PruneReport>,
 }
 
 /// Packs the model at `input` into the `.tfz` file `output`.
@@ -170,35 +176,70 @@ pub(crate) fn prove(archive: impl AsRef<[u8]>, progress: Option<&Progress>) -> R
     (0..archive.files().len()).try_for_each(|file| archive.restore(file, &mut meter))
 }
 
+/// What passes over a model made of it before it is packed.
+#[derive(Default)]
+struct Passed {
+    /// The files as they are packed; `None` if they are as they were.
+    files: Option<Vec<Vec<u8>>>,
+    warnings: Vec<String>,
+    pruned: Option<PruneReport>,
+}
+
+impl Passed {
+    fn new(files: &[InputFile<'_>], options: &PackOptions) -> Result<Self> {
+        let mut passed = Self::default();
+        if let Some(options) = &options.prune {
+            let pruned = prune(files, options)?;
+            passed.pruned = Some(pruned.report);
+            passed.take(pruned.rewritten);
+        }
+        if options.canonical_zeros
+            && let Some(rewritten) = canonical::canonical_zeros(&passed.apply(files))?
+        {
+            passed.take(rewritten);
+        }
+        Ok(passed)
+    }
+
+    fn take(&mut self, rewritten: Rewritten) {
+        self.files = Some(rewritten.files);
+        for warning in rewritten.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// The files that are packed for `files`.
+    fn apply<'a>(&'a self, files: &[InputFile<'a>]) -> Vec<InputFile<'a>> {
+        match &self.files {
+            Some(contents) => files
+                .iter()
+                .zip(contents)
+                .map(|(file, bytes)| InputFile { bytes, ..*file })
+                .collect(),
+            None => files.to_vec(),
+        }
+    }
+}
+
 /// Writes the archive of a model.
-fn pack<W: Write>(
+pub(crate) fn pack<W: Write>(
     files: &[InputFile<'_>],
     root: &Root,
     options: &PackOptions,
     out: W,
 ) -> Result<(W, PackReport)> {
-    let model = model::read(files)?;
-    let changed = match options.canonical_zeros {
-        true => canonical::canonical_zeros(files, &model)?,
-        false => None,
-    };
-    let stored: Vec<InputFile<'_>> = match &changed {
-        Some(changed) => {
-            let bytes = changed.files.iter();
-            files
-                .iter()
-                .zip(bytes)
-                .map(|(file, bytes)| InputFile { bytes, ..*file })
-                .collect()
-        }
-        None => files.to_vec(),
-    };
+    let passed = Passed::new(files, options)?;
+    let stored = passed.apply(files);
+    let model = model::read(&stored)?;
     let model_bytes = files.iter().map(|file| file.bytes.len() as u64).sum();
     let meter = Meter::new(options.progress.as_ref(), Phase::Packing, model_bytes);
     let mut packer = Packer::new(&stored, options, out, meter)?;
     for (file, source) in files.iter().enumerate() {
         let sha256 = Sha256::digest(stored[file].bytes).into();
-        let source_sha256 = changed
+        let source_sha256 = passed
+            .files
             .as_ref()
             .map(|_| Sha256::digest(source.bytes).into());
         packer.file(file, &model, sha256, source_sha256)?;
@@ -216,7 +257,8 @@ fn pack<W: Write>(
         encoded_tensors,
         negative_zeros: stats.negative_zeros,
         negative_zero_bytes: stats.negative_zero_bytes,
-        warnings: changed.map(|changed| changed.warnings).unwrap_or_default(),
+        warnings: passed.warnings,
+        pruned: passed.pruned,
     };
     Ok((out, report))
 }

@@ -1,0 +1,246 @@
+//! From rules to masks.
+
+use super::mask::Mask;
+use super::rule::Rule;
+use super::sum::{Norm, mean_and_variance, norm, sum};
+use crate::error::Result;
+use crate::parallel;
+use std::cmp::Ordering;
+
+/// The weights of a tensor, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// All elements, in row-major order.
+    pub values: &'a [f64],
+    /// Length of the last axis: elements of a row.
+    pub columns: usize,
+}
+
+/// What a rule leaves of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Pruning {
+    /// The weights that are left.
+    pub mask: Mask,
+    /// For rules that compare with a number, that number: smaller |w| are pruned. For those that
+    /// count, the largest |w| that is pruned. `None` where there is no such number for the whole
+    /// tensor, or nothing is pruned.
+    pub threshold: Option<f64>,
+}
+
+impl Rule {
+    /// Finds what is left of `tensors`. Only [`Rule::Global`] looks at them together.
+    ///
+    /// # Errors
+    /// As [`Rule::check`].
+    ///
+    /// # Panics
+    /// If the number of columns doesn't divide the number of elements.
+    pub fn prune(&self, tensors: &[Weights<'_>]) -> Result<Vec<Pruning>> {
+        self.check()?;
+        if let Self::Global(sparsity) = *self {
+            return Ok(smallest(tensors, share(sparsity, n_elements(tensors))));
+        }
+        Ok(parallel::map(tensors, |weights| self.prune_one(weights)))
+    }
+
+    pub(crate) fn prune_one(&self, weights: &Weights<'_>) -> Pruning {
+        let finite = || weights.values.iter().copied().filter(|w| w.is_finite());
+        let half_norm = || norm(finite(), 2.0);
+        match *self {
+            Self::Std(q) => below(weights, q * mean_and_variance(finite()).1.sqrt()),
+            Self::Magnitude(t) => below(weights, t),
+            Self::Norm(q) => below(weights, q * half_norm()),
+            Self::ColumnVariance => below_in_columns(weights, half_norm()),
+            Self::Sparsity(s) | Self::Global(s) => {
+                first(smallest(&[*weights], share(s, weights.values.len())))
+            }
+            Self::Error(e) => first(smallest(&[*weights], within_error(finite(), e))),
+            Self::Nm { keep, of } => largest_of_each(weights, keep, of),
+            Self::Block {
+                rows,
+                columns,
+                sparsity,
+            } => smallest_blocks(weights, rows, columns, sparsity),
+        }
+    }
+}
+
+/// The one of a list of one.
+fn first(prunings: Vec<Pruning>) -> Pruning {
+    prunings.into_iter().next().unwrap_or(Pruning {
+        mask: Mask::default(),
+        threshold: None,
+    })
+}
+
+fn n_elements(tensors: &[Weights<'_>]) -> usize {
+    tensors.iter().map(|weights| weights.values.len()).sum()
+}
+
+/// `share` of `n`, rounded to the nearest whole number, halves up.
+fn share(share: f64, n: usize) -> usize {
+    (share * n as f64 + 0.5).floor() as usize
+}
+
+/// Whether a weight is left that no rule prunes: there is none where it was zero.
+fn is_there(w: f64) -> bool {
+    w != 0.0
+}
+
+/// Prunes |w| < `threshold`; a comparison with NaN or an infinity prunes nothing.
+fn below(weights: &Weights<'_>, threshold: f64) -> Pruning {
+    let is_left = |&w: &f64| is_there(w) && !(w.abs() < threshold);
+    Pruning {
+        mask: weights.values.iter().map(is_left).collect(),
+        threshold: Some(threshold),
+    }
+}
+
+/// Prunes, in each column, what is below the square of its variance times `norm`.
+fn below_in_columns(weights: &Weights<'_>, norm: f64) -> Pruning {
+    let columns = weights.columns.max(1);
+    let thresholds: Vec<f64> = (0..weights.columns)
+        .map(|j| {
+            let column = weights.values.iter().skip(j).step_by(columns).copied();
+            let (_, variance) = mean_and_variance(column.filter(|w| w.is_finite()));
+            variance * variance * norm
+        })
+        .collect();
+    let is_left = |(w, threshold): (&f64, &f64)| is_there(*w) && !(w.abs() < *threshold);
+    let thresholds = thresholds.iter().cycle();
+    Pruning {
+        mask: weights.values.iter().zip(thresholds).map(is_left).collect(),
+        threshold: None,
+    }
+}
+
+/// Prunes the `n` smallest |w| of all tensors, as if they were one; NaN and infinities stay.
+fn smallest(tensors: &[Weights<'_>], n: usize) -> Vec<Pruning> {
+    let finite = || {
+        let all = tensors.iter().flat_map(|weights| weights.values);
+        all.filter(|w| w.is_finite()).map(|w| w.abs())
+    };
+    let mut sizes: Vec<f64> = finite().collect();
+    let n = n.min(sizes.len());
+    let threshold = n.checked_sub(1).map(|last| {
+        let (_, threshold, _) = sizes.select_nth_unstable_by(last, f64::total_cmp);
+        *threshold
+    });
+    // Of those that are as large as the last one, the first.
+    let mut ties = match threshold {
+        Some(threshold) => n - finite().filter(|&size| size < threshold).count(),
+        None => 0,
+    };
+    let mut is_left = |w: f64| {
+        let is_pruned = match threshold.map(|threshold| w.abs().partial_cmp(&threshold)) {
+            Some(Some(Ordering::Less)) => true,
+            Some(Some(Ordering::Equal)) if ties > 0 => {
+                ties -= 1;
+                true
+            }
+            _ => false,
+        };
+        is_there(w) && !is_pruned
+    };
+    let mut prune = |weights: &Weights<'_>| Pruning {
+        mask: weights.values.iter().map(|&w| is_left(w)).collect(),
+        threshold,
+    };
+    tensors.iter().map(&mut prune).collect()
+}
+
+/// How many of the smallest |w| can go until √Σw² of those is more than `error` of all.
+fn within_error(values: impl Iterator<Item = f64>, error: f64) -> usize {
+    let mut sizes: Vec<f64> = values.map(f64::abs).collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    let mut lost = Norm::of_up_to(sizes.last().copied().unwrap_or(0.0));
+    let mut all = lost.clone();
+    all.add(sizes.iter().copied());
+    let limit = error * all.value(1.0);
+    // The norm grows with every weight: between `within` and `beyond` is the first that is too much.
+    let (mut within, mut beyond) = (0, sizes.len() + 1);
+    while beyond - within > 1 {
+        let middle = within.midpoint(beyond);
+        let mut more = lost.clone();
+        more.add(sizes[within..middle].iter().copied());
+        match more.value(1.0) <= limit {
+            true => (within, lost) = (middle, more),
+            false => beyond = middle,
+        }
+    }
+    within
+}
+
+/// Keeps the `keep` largest |w| of each `of` in a row.
+fn largest_of_each(weights: &Weights<'_>, keep: usize, of: usize) -> Pruning {
+    let mut mask = Vec::with_capacity(weights.values.len());
+    let mut order: Vec<usize> = Vec::with_capacity(of.min(weights.columns));
+    for row in weights.values.chunks(weights.columns.max(1)) {
+        for group in row.chunks(of) {
+            let size = |i: usize| match group[i].is_finite() {
+                true => group[i].abs(),
+                false => f64::INFINITY,
+            };
+            order.clear();
+            order.extend(0..group.len());
+            // Stable: of equal ones the first come first, and go first.
+            order.sort_by(|&a, &b| size(a).total_cmp(&size(b)));
+            let start = mask.len();
+            mask.extend(group.iter().map(|&w| is_there(w)));
+            for &i in &order[..group.len().saturating_sub(keep)] {
+                if group[i].is_finite() {
+                    mask[start + i] = false;
+                }
+            }
+        }
+    }
+    Pruning {
+        mask: mask.into_iter().collect(),
+        threshold: None,
+    }
+}
+
+/// Prunes `sparsity` of the blocks of `rows` × `columns`, those with the smallest Σw²; a block with a
+/// NaN or an infinity stays.
+fn smallest_blocks(weights: &Weights<'_>, rows: usize, columns: usize, sparsity: f64) -> Pruning {
+    let width = weights.columns.max(1);
+    let blocks_across = width.div_ceil(columns);
+    let mut mask: Vec<bool> = weights.values.iter().map(|&w| is_there(w)).collect();
+    // The elements of a block, row by row.
+    let ranges = |block: usize| {
+        let (top, left) = (
+            block / blocks_across * rows,
+            block % blocks_across * columns,
+        );
+        let bottom = top.saturating_add(rows).min(weights.values.len() / width);
+        let right = left.saturating_add(columns).min(width);
+        (top..bottom).map(move |row| row * width + left..row * width + right)
+    };
+    let n_rows = weights.values.len() / width;
+    let n_blocks = n_rows.div_ceil(rows) * blocks_across;
+    let mut sizes: Vec<(f64, usize)> = (0..n_blocks)
+        .map(|block| {
+            let values = ranges(block).flat_map(|range| &weights.values[range]);
+            (sum(values.map(|w| w * w)), block)
+        })
+        .filter(|(size, _)| size.is_finite())
+        .collect();
+    let n = share(sparsity, n_blocks).min(sizes.len());
+    if let Some(last) = n.checked_sub(1) {
+        let order = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        sizes.select_nth_unstable_by(last, order);
+    }
+    for &(_, block) in &sizes[..n] {
+        for range in ranges(block) {
+            mask[range].fill(false);
+        }
+    }
+    Pruning {
+        mask: mask.into_iter().collect(),
+        threshold: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
