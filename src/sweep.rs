@@ -19,6 +19,8 @@ pub struct SweepReport {
     /// Bytes of the `.tfz` file besides the weights: what the model's files hold between them, other
     /// tensors, the manifest.
     pub other_bytes: u64,
+    /// Bytes of the model's files.
+    pub model_bytes: u64,
 }
 
 /// Error and size of one weight.
@@ -113,6 +115,7 @@ fn sweep(
     Ok(SweepReport {
         tensors: tensors.into_iter().collect::<Result<_>>()?,
         other_bytes: rest.archive_bytes,
+        model_bytes: rest.model_bytes,
     })
 }
 

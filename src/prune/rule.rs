@@ -114,21 +114,34 @@ fn is_share(number: f64) -> bool {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Std(q) => write!(f, "std:{q}"),
-            Self::Magnitude(t) => write!(f, "magnitude:{t}"),
-            Self::Sparsity(s) => write!(f, "sparsity:{s}"),
-            Self::Global(s) => write!(f, "global:{s}"),
-            Self::Norm(q) => write!(f, "norm:{q}"),
+        match *self {
+            Self::Std(q) => write!(f, "std:{}", Short(q)),
+            Self::Magnitude(t) => write!(f, "magnitude:{}", Short(t)),
+            Self::Sparsity(s) => write!(f, "sparsity:{}", Short(s)),
+            Self::Global(s) => write!(f, "global:{}", Short(s)),
+            Self::Norm(q) => write!(f, "norm:{}", Short(q)),
             Self::ColumnVariance => f.write_str("column-variance"),
             Self::Nm { keep, of } => write!(f, "nm:{keep}:{of}"),
             Self::Block {
                 rows,
                 columns,
                 sparsity,
-            } => write!(f, "block:{rows}x{columns}:{sparsity}"),
-            Self::Error(e) => write!(f, "error:{e}"),
+            } => write!(f, "block:{rows}x{columns}:{}", Short(sparsity)),
+            Self::Error(e) => write!(f, "error:{}", Short(e)),
         }
+    }
+}
+
+/// A number in the shorter of its two notations: `0.05`, but `1e-6`.
+struct Short(f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (plain, exponent) = (self.0.to_string(), format!("{:e}", self.0));
+        f.write_str(match exponent.len() < plain.len() {
+            true => &exponent,
+            false => &plain,
+        })
     }
 }
 
@@ -186,7 +199,8 @@ mod tests {
     fn rules_are_what_they_print() {
         for text in [
             "std:0.9",
-            "magnitude:0.000001",
+            "magnitude:1e-6",
+            "magnitude:100",
             "sparsity:1",
             "global:0.95",
             "norm:0.01",
@@ -198,10 +212,8 @@ mod tests {
             let rule: Rule = text.parse().unwrap();
             assert_eq!(rule.to_string(), text);
         }
-        assert_eq!(
-            "magnitude:1e-6".parse::<Rule>().unwrap(),
-            Rule::Magnitude(1e-6)
-        );
+        let rule: Rule = "magnitude:0.000001".parse().unwrap();
+        assert_eq!(rule, Rule::Magnitude(1e-6));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod limit;
 pub mod npy;
 pub mod output;
 pub mod progress;
+pub mod prune;
 pub mod report;
 pub mod rivals;
 pub mod table;
