@@ -121,6 +121,17 @@ pub struct ModelTensor {
     pub data: TensorData,
 }
 
+impl ModelTensor {
+    /// Where its elements begin. Tensors of a file are in this order; those whose elements are
+    /// nowhere in one piece come last.
+    fn start(&self) -> usize {
+        match &self.data {
+            TensorData::Raw { range, .. } => range.start,
+            TensorData::Opaque => usize::MAX,
+        }
+    }
+}
+
 /// Where a tensor's elements are in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TensorData {
@@ -224,13 +235,9 @@ pub fn read(files: &[InputFile<'_>]) -> Result<Model> {
     model
         .parts
         .sort_by_key(|part| part.files.iter().min().copied());
-    model.tensors.sort_by_key(|tensor| {
-        let start = match &tensor.data {
-            TensorData::Raw { range, .. } => range.start,
-            TensorData::Opaque => usize::MAX,
-        };
-        (tensor.file, start)
-    });
+    model
+        .tensors
+        .sort_by_key(|tensor| (tensor.file, tensor.start()));
     Ok(model)
 }
 

@@ -21,7 +21,7 @@ use crate::tensor::{DType, element_count};
 use flatbuffer::{Table, Vector, root};
 use std::ops::Range;
 
-mod flatbuffer;
+pub(super) mod flatbuffer;
 
 pub(super) const KIND: Kind = Kind {
     kind: ModelKind::TfLite,
@@ -36,19 +36,32 @@ const IDENTIFIER: (usize, &[u8]) = (4, b"TFL3");
 const VERSION: u32 = 3;
 
 /// Numbers of fields in their tables.
-mod field {
-    pub(super) const MODEL_VERSION: u16 = 0;
-    pub(super) const MODEL_SUBGRAPHS: u16 = 2;
-    pub(super) const MODEL_BUFFERS: u16 = 4;
-    pub(super) const SUBGRAPH_TENSORS: u16 = 0;
-    pub(super) const TENSOR_SHAPE: u16 = 0;
-    pub(super) const TENSOR_TYPE: u16 = 1;
-    pub(super) const TENSOR_BUFFER: u16 = 2;
-    pub(super) const TENSOR_NAME: u16 = 3;
-    pub(super) const TENSOR_SPARSITY: u16 = 6;
-    pub(super) const BUFFER_DATA: u16 = 0;
-    pub(super) const BUFFER_OFFSET: u16 = 1;
-    pub(super) const BUFFER_SIZE: u16 = 2;
+pub(super) mod field {
+    pub(in crate::model) const MODEL_VERSION: u16 = 0;
+    pub(in crate::model) const MODEL_OPERATOR_CODES: u16 = 1;
+    pub(in crate::model) const MODEL_SUBGRAPHS: u16 = 2;
+    pub(in crate::model) const MODEL_BUFFERS: u16 = 4;
+    pub(in crate::model) const SUBGRAPH_TENSORS: u16 = 0;
+    pub(in crate::model) const SUBGRAPH_OUTPUTS: u16 = 2;
+    pub(in crate::model) const SUBGRAPH_OPERATORS: u16 = 3;
+    pub(in crate::model) const TENSOR_SHAPE: u16 = 0;
+    pub(in crate::model) const TENSOR_TYPE: u16 = 1;
+    pub(in crate::model) const TENSOR_BUFFER: u16 = 2;
+    pub(in crate::model) const TENSOR_NAME: u16 = 3;
+    pub(in crate::model) const TENSOR_QUANTIZATION: u16 = 4;
+    pub(in crate::model) const TENSOR_SPARSITY: u16 = 6;
+    pub(in crate::model) const BUFFER_DATA: u16 = 0;
+    pub(in crate::model) const BUFFER_OFFSET: u16 = 1;
+    pub(in crate::model) const BUFFER_SIZE: u16 = 2;
+    pub(in crate::model) const QUANTIZATION_SCALE: u16 = 2;
+    pub(in crate::model) const QUANTIZATION_ZERO_POINT: u16 = 3;
+    pub(in crate::model) const QUANTIZATION_DIMENSION: u16 = 6;
+    pub(in crate::model) const CODE_DEPRECATED_BUILTIN: u16 = 0;
+    pub(in crate::model) const CODE_CUSTOM: u16 = 1;
+    pub(in crate::model) const CODE_BUILTIN: u16 = 3;
+    pub(in crate::model) const OPERATOR_CODE: u16 = 0;
+    pub(in crate::model) const OPERATOR_INPUTS: u16 = 1;
+    pub(in crate::model) const OPERATOR_OUTPUTS: u16 = 2;
 }
 
 /// The limits of what can be listed.
@@ -66,15 +79,24 @@ fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
     if !bytes.get(at..).is_some_and(|b| b.starts_with(identifier)) {
         return Ok(None);
     }
-    let tensors = model(bytes, file).within(|| KIND.kind.to_string())?;
+    let listed = listed(bytes, file).within(|| KIND.kind.to_string())?;
     Ok(Some(Found {
         files: vec![file],
-        tensors,
+        tensors: listed.into_iter().map(|listed| listed.tensor).collect(),
     }))
 }
 
+/// A tensor that is listed, and where the model has it.
+pub(super) struct Listed {
+    pub(super) tensor: ModelTensor,
+    /// Number of the subgraph.
+    pub(super) subgraph: usize,
+    /// Number among the tensors of that.
+    pub(super) number: usize,
+}
+
 /// The tensors of a Model.
-fn model(bytes: &[u8], file: usize) -> Result<Vec<ModelTensor>> {
+pub(super) fn listed(bytes: &[u8], file: usize) -> Result<Vec<Listed>> {
     let model = root(bytes)?;
     let version = model.u32(field::MODEL_VERSION)?;
     if version != VERSION {
@@ -98,7 +120,7 @@ fn model(bytes: &[u8], file: usize) -> Result<Vec<ModelTensor>> {
         tensors: Vec::new(),
     };
     for i in 0..subgraphs.len() {
-        walk.subgraph(subgraphs.table(i)?)?;
+        walk.subgraph(i, subgraphs.table(i)?)?;
     }
     let mut tensors = walk.tensors;
     hide_overlaps(&mut tensors);
@@ -116,63 +138,68 @@ struct Walk<'a> {
     tensors_left: usize,
     /// What is left of the memory that listed tensors may take.
     memory_left: usize,
-    tensors: Vec<ModelTensor>,
+    tensors: Vec<Listed>,
 }
 
 impl<'a> Walk<'a> {
-    fn subgraph(&mut self, subgraph: Table<'a>) -> Result<()> {
-        let tensors = subgraph.required(field::SUBGRAPH_TENSORS, "tensors")?;
-        for i in 0..tensors.len() {
-            let tensor = tensors.table(i)?;
+    fn subgraph(&mut self, subgraph: usize, table: Table<'a>) -> Result<()> {
+        let tensors = table.required(field::SUBGRAPH_TENSORS, "tensors")?;
+        for number in 0..tensors.len() {
+            let tensor = tensors.table(number)?;
             self.tensors_left = self
                 .tensors_left
                 .checked_sub(1)
                 .ok_or_else(|| tensor.error("expected tensors that are not shared, found more"))?;
-            self.tensor(tensor)?;
+            if let Some(tensor) = self.tensor(tensor)? {
+                self.tensors.push(Listed {
+                    tensor,
+                    subgraph,
+                    number,
+                });
+            }
         }
         Ok(())
     }
 
-    /// Lists a tensor that has elements.
-    fn tensor(&mut self, tensor: Table<'a>) -> Result<()> {
+    /// A tensor that can be listed: one that has elements.
+    fn tensor(&mut self, tensor: Table<'a>) -> Result<Option<ModelTensor>> {
         let range = self.buffer(tensor)?;
         let type_id = tensor.u8(field::TENSOR_TYPE)?;
         let (false, Some(dtype)) = (range.is_empty(), dtype(type_id)) else {
-            return Ok(());
+            return Ok(None);
         };
         let shape = tensor.vector(field::TENSOR_SHAPE, 4)?;
         let name = tensor.vector(field::TENSOR_NAME, 1)?;
         let (rank, name_bytes) = (shape.map_or(0, Vector::len), name.map_or(0, Vector::len));
         if rank > MAX_RANK || name_bytes > MAX_NAME_BYTES {
-            return Ok(());
+            return Ok(None);
         }
         self.memory_left = self
             .memory_left
-            .checked_sub(size_of::<ModelTensor>() + rank * size_of::<u64>() + name_bytes)
+            .checked_sub(size_of::<Listed>() + rank * size_of::<u64>() + name_bytes)
             .ok_or_else(|| {
                 tensor.error(format!(
                     "expected tensors that take at most {MEMORY_PER_BYTE} times the file, found more"
                 ))
             })?;
         let (Some(shape), mut name) = (dims(shape), text(name)) else {
-            return Ok(());
+            return Ok(None);
         };
         let is_sparse = tensor.has(field::TENSOR_SPARSITY)?;
         if is_sparse {
             name.push_str(":values");
         }
         if name.len() > MAX_NAME_BYTES {
-            return Ok(());
+            return Ok(None);
         }
         let (shape, data) = place(dtype, shape, range, is_sparse);
-        self.tensors.push(ModelTensor {
+        Ok(Some(ModelTensor {
             file: self.file,
             name,
             dtype,
             shape,
             data,
-        });
-        Ok(())
+        }))
     }
 
     /// Where the elements of a tensor are; empty where it has none.
@@ -273,12 +300,12 @@ fn text(name: Option<Vector<'_>>) -> String {
 }
 
 /// Makes tensors opaque until no ranges overlap without being the same.
-fn hide_overlaps(tensors: &mut [ModelTensor]) {
+fn hide_overlaps(listed: &mut [Listed]) {
     let range = |tensor: &ModelTensor| match &tensor.data {
         TensorData::Raw { range, .. } => Some((range.start, range.end)),
         TensorData::Opaque => None,
     };
-    let mut ranges: Vec<_> = tensors.iter().filter_map(range).collect();
+    let mut ranges: Vec<_> = listed.iter().filter_map(|l| range(&l.tensor)).collect();
     ranges.sort_unstable();
     ranges.dedup();
     // Joins what overlaps: a range that is a place by itself can stay.
@@ -289,7 +316,7 @@ fn hide_overlaps(tensors: &mut [ModelTensor]) {
             _ => places.push((start, end)),
         }
     }
-    for tensor in tensors {
+    for Listed { tensor, .. } in listed {
         if let Some(range) = range(tensor)
             && places.binary_search(&range).is_err()
         {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// A table: a place in the file, and its vtable that says where its fields are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table<'a> {
+pub(in crate::model) struct Table<'a> {
     file: &'a [u8],
     at: usize,
     vtable: &'a [u8],
@@ -19,7 +19,7 @@ pub(super) struct Table<'a> {
 
 /// A vector, or a string: elements without gaps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Vector<'a> {
+pub(in crate::model) struct Vector<'a> {
     file: &'a [u8],
     /// Offset of the first element.
     at: usize,
@@ -30,7 +30,7 @@ pub(super) struct Vector<'a> {
 }
 
 /// The table that a file starts with.
-pub(super) fn root(file: &[u8]) -> Result<Table<'_>> {
+pub(in crate::model) fn root(file: &[u8]) -> Result<Table<'_>> {
     Table::new(file, follow(file, 0)?)
 }
 
@@ -50,7 +50,7 @@ impl<'a> Table<'a> {
     }
 
     /// An error about this table.
-    pub(super) fn error(&self, detail: impl Into<Cow<'static, str>>) -> Error {
+    pub(in crate::model) fn error(&self, detail: impl Into<Cow<'static, str>>) -> Error {
         error(self.at, detail)
     }
 
@@ -68,22 +68,22 @@ impl<'a> Table<'a> {
     }
 
     /// Whether the table has field `number`.
-    pub(super) fn has(&self, number: u16) -> Result<bool> {
+    pub(in crate::model) fn has(&self, number: u16) -> Result<bool> {
         Ok(self.place(number)?.is_some())
     }
 
     /// A number, 0 where the table leaves it out.
-    pub(super) fn u8(&self, number: u16) -> Result<u8> {
+    pub(in crate::model) fn u8(&self, number: u16) -> Result<u8> {
         self.scalar(number).map(u8::from_le_bytes)
     }
 
     /// A number, 0 where the table leaves it out.
-    pub(super) fn u32(&self, number: u16) -> Result<u32> {
+    pub(in crate::model) fn u32(&self, number: u16) -> Result<u32> {
         self.scalar(number).map(u32::from_le_bytes)
     }
 
     /// A number, 0 where the table leaves it out.
-    pub(super) fn u64(&self, number: u16) -> Result<u64> {
+    pub(in crate::model) fn u64(&self, number: u16) -> Result<u64> {
         self.scalar(number).map(u64::from_le_bytes)
     }
 
@@ -95,7 +95,7 @@ impl<'a> Table<'a> {
     }
 
     /// A vector of elements of `width` bytes.
-    pub(super) fn vector(&self, number: u16, width: usize) -> Result<Option<Vector<'a>>> {
+    pub(in crate::model) fn vector(&self, number: u16, width: usize) -> Result<Option<Vector<'a>>> {
         let Some(at) = self.place(number)? else {
             return Ok(None);
         };
@@ -111,8 +111,16 @@ impl<'a> Table<'a> {
         }))
     }
 
+    /// A table, if it is there.
+    pub(in crate::model) fn table(&self, number: u16) -> Result<Option<Table<'a>>> {
+        let Some(at) = self.place(number)? else {
+            return Ok(None);
+        };
+        Table::new(self.file, follow(self.file, at)?).map(Some)
+    }
+
     /// A vector of tables that must be there; `what` is its name.
-    pub(super) fn required(&self, number: u16, what: &str) -> Result<Vector<'a>> {
+    pub(in crate::model) fn required(&self, number: u16, what: &str) -> Result<Vector<'a>> {
         self.vector(number, Vector::OFFSET_BYTES)?
             .ok_or_else(|| self.error(format!("expected {what}, found none")))
     }
@@ -120,25 +128,31 @@ impl<'a> Table<'a> {
 
 impl<'a> Vector<'a> {
     /// Bytes of an offset: what a table takes in a vector.
-    pub(super) const OFFSET_BYTES: usize = 4;
+    pub(in crate::model) const OFFSET_BYTES: usize = 4;
 
     /// Number of elements.
-    pub(super) fn len(self) -> usize {
+    pub(in crate::model) fn len(self) -> usize {
         self.len
     }
 
     /// Where its elements are in the file.
-    pub(super) fn range(self) -> Range<usize> {
+    pub(in crate::model) fn range(self) -> Range<usize> {
         self.at..self.at + self.len * self.width
     }
 
     /// Its elements.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(in crate::model) fn bytes(self) -> &'a [u8] {
         self.file.get(self.range()).unwrap_or_default()
     }
 
+    /// Its elements, which are integers of 4 bytes.
+    pub(in crate::model) fn i32s(self) -> impl Iterator<Item = i32> {
+        let (elements, _) = self.bytes().as_chunks();
+        elements.iter().map(|&element| i32::from_le_bytes(element))
+    }
+
     /// Element `index` of a vector of tables.
-    pub(super) fn table(self, index: usize) -> Result<Table<'a>> {
+    pub(in crate::model) fn table(self, index: usize) -> Result<Table<'a>> {
         let at = add(self.at, index.saturating_mul(Self::OFFSET_BYTES))?;
         Table::new(self.file, follow(self.file, at)?)
     }

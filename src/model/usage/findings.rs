@@ -58,27 +58,20 @@ impl<'m> Findings<'m> {
         &self.model.tensors[number]
     }
 
-    /// Whether nothing has been found out about a tensor.
-    pub(super) fn is_unknown(&self, number: usize) -> bool {
-        self.found[number] == Found::Nothing
-    }
-
     /// Adds what is known of a tensor. The first op that multiplies by it counts.
     pub(super) fn add(&mut self, number: usize, found: Found) {
         let found = match found {
             Found::Weight(_) | Found::Hidden if !may_be_weight(self.tensor(number)) => Found::Other,
             found => found,
         };
+        self.add_any_shape(number, found);
+    }
+
+    /// Adds what is known of a tensor, although its shape may not be that of a weight.
+    pub(super) fn add_any_shape(&mut self, number: usize, found: Found) {
         let is_weight = matches!(self.found[number], Found::Weight(_));
         if !is_weight && found > self.found[number] {
             self.found[number] = found;
-        }
-    }
-
-    /// Adds what is known of a tensor, whatever its shape.
-    pub(super) fn add_weight(&mut self, number: usize, op: &str) {
-        if self.found[number] < Found::Weight(String::new()) {
-            self.found[number] = Found::Weight(op.to_owned());
         }
     }
 
@@ -125,7 +118,7 @@ impl<'m> Findings<'m> {
                 None => Found::Nothing,
             };
             for &member in members {
-                self.add(member, most.clone());
+                self.add_any_shape(member, most.clone());
             }
         }
         let mut quantization = self.quantization;

@@ -23,6 +23,7 @@ mod message;
 mod objects;
 mod op;
 mod tflite;
+mod tflite_op;
 mod variables;
 
 use super::wire::Message;
