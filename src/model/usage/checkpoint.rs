@@ -6,6 +6,7 @@
 //! | `P.meta` | `P.index`; or of TensorFlow 1 `P`, or `P-00000-of-00001` and so on |
 //! | any other | the only one in its folder |
 
+use super::findings::of_file;
 use crate::error::Result;
 use crate::model::{InputFile, Model, ModelKind, leveldb, tensor_bundle};
 use std::collections::HashMap;
@@ -68,16 +69,14 @@ impl<'m> Checkpoint<'m> {
         if !is_one {
             return checkpoint;
         }
-        let mut is_in = vec![false; files.len()];
         for part in parts {
-            part.files.iter().for_each(|&file| is_in[file] = true);
             if part.kind == ModelKind::TensorBundle {
                 checkpoint.bundle = &part.files;
             }
-        }
-        for (number, tensor) in model.tensors.iter().enumerate() {
-            if is_in.get(tensor.file) == Some(&true) {
-                checkpoint.add(&tensor.name, number);
+            for &file in &part.files {
+                for number in of_file(model, file) {
+                    checkpoint.add(&model.tensors[number].name, number);
+                }
             }
         }
         checkpoint

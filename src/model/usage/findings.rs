@@ -138,6 +138,12 @@ impl<'m> Findings<'m> {
     }
 }
 
+/// The numbers of a file's tensors.
+pub(super) fn of_file(model: &Model, file: usize) -> Range<usize> {
+    let before = |n| model.tensors.partition_point(|tensor| tensor.file < n);
+    before(file)..before(file + 1)
+}
+
 /// Whether a tensor has rows and columns of elements that weights have.
 pub(super) fn may_be_weight(tensor: &ModelTensor) -> bool {
     tensor.shape.len() >= 2 && has_weights(tensor.dtype)
@@ -149,6 +155,10 @@ pub(super) fn has_weights(dtype: DType) -> bool {
     match dtype.class() {
         ElementClass::Float | ElementClass::FloatUnsignedZero => true,
         ElementClass::Integer => dtype != DType::Bool && dtype.width().is_some_and(|w| w <= 2),
-        ElementClass::Complex | ElementClass::Opaque => false,
+        ElementClass::Complex => false,
+        ElementClass::Opaque => matches!(
+            dtype,
+            DType::Int4 | DType::Uint4 | DType::Int2 | DType::Uint2 | DType::Float4E2m1fn
+        ),
     }
 }

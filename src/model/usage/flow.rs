@@ -59,6 +59,7 @@ pub(super) struct Flow<'g, 'a> {
 struct Names<'g> {
     nodes: HashMap<(usize, &'g str), usize>,
     args: HashMap<(usize, &'g str), usize>,
+    results: HashMap<(usize, &'g str), usize>,
 }
 
 impl<'g, 'a> Flow<'g, 'a> {
@@ -176,7 +177,7 @@ impl<'g, 'a> Flow<'g, 'a> {
         };
         if let (Some(node), Some(output)) = (node, second) {
             let port = match third {
-                Some(number) => self.port(node, output, number.parse().ok()?),
+                Some(number) => self.port(names, node, output, number.parse().ok()?),
                 None => output.parse().ok()?,
             };
             return Some(self.output(node, port));
@@ -186,13 +187,11 @@ impl<'g, 'a> Flow<'g, 'a> {
     }
 
     /// The number of a node's output, of which a function's body says a name and a number in that.
-    fn port(&self, node: usize, output: &str, number: usize) -> usize {
-        let node_op = self.graph.nodes[node].def.op.as_str();
-        match (self.called[node].as_slice(), op::call(node_op)) {
+    fn port(&self, names: &Names<'_>, node: usize, output: &str, number: usize) -> usize {
+        match (self.called[node].as_slice(), self.calls[node]) {
             // A call by the function's own name.
-            (&[function], None) => {
-                let results = &self.graph.functions[function].results;
-                let port = results.iter().position(|(name, _)| name == output);
+            (&[function], Some(op::Call { attrs: [], .. })) => {
+                let port = names.results.get(&(function, output)).copied();
                 port.unwrap_or(number)
             }
             _ => number,
@@ -202,8 +201,10 @@ impl<'g, 'a> Flow<'g, 'a> {
     /// The value at an output of a node.
     fn output(&mut self, node: usize, port: usize) -> usize {
         let node_op = self.graph.nodes[node].def.op.as_str();
-        let is_one_thing = op::passes(node_op).is_some_and(|passes| !passes.by_port);
-        let port = if is_one_thing { 0 } else { port };
+        let is_by_port = self.calls[node].is_some()
+            || op::source(node_op) == Some(op::Source::Restored)
+            || op::passes(node_op).is_some_and(|passes| passes.by_port);
+        let port = if is_by_port { port } else { 0 };
         self.intern(Place::Output { node, port })
     }
 
@@ -316,15 +317,22 @@ impl<'g, 'a> Flow<'g, 'a> {
 impl<'g> Names<'g> {
     fn new(graph: &'g Graph<'_>) -> Self {
         let nodes = graph.nodes.iter().enumerate();
-        let args = graph.functions.iter().enumerate();
+        let functions = graph.functions.iter().enumerate();
         Self {
             nodes: nodes
                 .map(|(i, node)| ((node.scope, node.def.name.as_str()), i))
                 .collect(),
-            args: args
+            args: functions
+                .clone()
                 .flat_map(|(f, function)| {
                     let args = function.args.iter().enumerate();
                     args.map(move |(i, arg)| ((f, arg.as_str()), i))
+                })
+                .collect(),
+            results: functions
+                .flat_map(|(f, function)| {
+                    let results = function.results.iter().enumerate();
+                    results.map(move |(i, (name, _))| ((f, name.as_str()), i))
                 })
                 .collect(),
         }

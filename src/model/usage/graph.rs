@@ -120,8 +120,22 @@ impl<'a> Node<'a> {
     }
 
     /// The value of an attribute that is a string; empty where it isn't there.
-    pub(super) fn string_attr(&self, name: &str) -> &[u8] {
-        self.def.attr.get(name).map_or(&[], |value| &value.s)
+    pub(super) fn string_attr(&self, name: &str) -> Result<&'a [u8]> {
+        let mut string: &[u8] = b"";
+        for attr in self.message.messages(5) {
+            let attr = attr?;
+            if last_name(attr, 1)? == name {
+                for value in attr.messages(2) {
+                    for field in value?.fields() {
+                        let field = field?;
+                        if field.number == 2 {
+                            string = field.bytes()?.bytes;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(string)
     }
 }
 

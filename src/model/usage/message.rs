@@ -18,13 +18,11 @@ pub(super) struct NodeDef {
     pub(super) attr: HashMap<String, AttrValue>,
 }
 
-/// AttrValue, without tensors.
+/// AttrValue, as far as it holds functions.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AttrValue {
     #[prost(message, optional, tag = "1")]
     pub(super) list: Option<ListValue>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub(super) s: Vec<u8>,
     #[prost(message, optional, tag = "10")]
     pub(super) func: Option<NameAttrList>,
 }

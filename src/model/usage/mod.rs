@@ -15,22 +15,29 @@
 
 mod analysis;
 mod checkpoint;
+mod constants;
 mod copies;
 mod findings;
 mod flow;
 mod graph;
+mod groups;
 mod message;
 mod objects;
 mod op;
+mod savers;
 mod tflite;
 mod tflite_op;
 mod variables;
 
 use super::wire::Message;
 use super::{InputFile, Model, ModelKind, meta_graph, saved_model};
-use crate::error::{Result, Within};
+use crate::error::{Error, Result, Within};
 use checkpoint::Checkpoint;
 use findings::Findings;
+
+/// How many MetaGraphDefs a SavedModel may have: each is looked at beside all of the checkpoint. They
+/// are for training, serving, and kinds of machines: two or three.
+const MAX_META_GRAPHS: usize = 64;
 
 /// What the files of a model say of how its tensors are used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,52 +112,77 @@ pub fn usage(files: &[InputFile<'_>], model: &Model) -> Result<Usage> {
             continue;
         };
         let root = Message::root(bytes);
-        let found = match part.kind {
-            ModelKind::GraphDef => graph(&mut findings, files, file, part.kind, &[root], None),
-            ModelKind::MetaGraphDef => meta(&mut findings, files, file, part.kind, root),
-            ModelKind::SavedModel => saved_model::meta_graphs(root).try_for_each(|meta_graph| {
-                meta(&mut findings, files, file, part.kind, meta_graph?)
-            }),
+        let kind = part.kind;
+        let found = match kind {
+            ModelKind::GraphDef | ModelKind::MetaGraphDef | ModelKind::SavedModel => {
+                let checkpoint = Checkpoint::of(model, files, file, kind);
+                GraphFile {
+                    files,
+                    file,
+                    checkpoint,
+                }
+                .usage(&mut findings, kind, root)
+            }
             ModelKind::TfLite => tflite::usage(&mut findings, bytes, file),
             _ => Ok(()),
         };
         found
-            .within(|| part.kind.to_string())
+            .within(|| kind.to_string())
             .within(|| name.to_owned())?;
     }
     copies::find(&mut findings, files);
     Ok(findings.usage())
 }
 
-/// The findings of a MetaGraphDef.
-fn meta(
-    findings: &mut Findings<'_>,
-    files: &[InputFile<'_>],
+/// A file with graphs, and the checkpoint that belongs to them.
+struct GraphFile<'f, 'a> {
+    files: &'f [InputFile<'a>],
     file: usize,
-    kind: ModelKind,
-    message: Message<'_>,
-) -> Result<()> {
-    let parts: Vec<_> = meta_graph::graphs(message).collect::<Result<_>>()?;
-    let objects = meta_graph::object_graph(message)?;
-    graph(findings, files, file, kind, &parts, objects)
+    checkpoint: Checkpoint<'f>,
 }
 
-/// The findings of a graph, which is joined from `parts`, and of the checkpoint that belongs to it.
-fn graph(
-    findings: &mut Findings<'_>,
-    files: &[InputFile<'_>],
-    file: usize,
-    kind: ModelKind,
-    parts: &[Message<'_>],
-    objects: Option<Message<'_>>,
-) -> Result<()> {
-    let checkpoint = Checkpoint::of(findings.model, files, file, kind);
-    let graph = graph::Graph::read(parts)?;
-    let objects = match objects {
-        Some(objects) => Some(objects::Objects::read(objects, checkpoint.objects(files)?)?),
-        None => None,
-    };
-    variables::find(findings, file, &graph, &checkpoint, objects.as_ref())
+impl GraphFile<'_, '_> {
+    /// Adds what all graphs of the file say.
+    fn usage(&self, findings: &mut Findings<'_>, kind: ModelKind, root: Message<'_>) -> Result<()> {
+        match kind {
+            ModelKind::SavedModel => {
+                for (i, meta_graph) in saved_model::meta_graphs(root).enumerate() {
+                    if i == MAX_META_GRAPHS {
+                        return Err(Error::model(format!(
+                            "expected at most {MAX_META_GRAPHS} MetaGraphDefs, found more"
+                        )));
+                    }
+                    self.meta_graph(findings, meta_graph?)?;
+                }
+                Ok(())
+            }
+            ModelKind::MetaGraphDef => self.meta_graph(findings, root),
+            _ => self.graph(findings, &[root], None),
+        }
+    }
+
+    fn meta_graph(&self, findings: &mut Findings<'_>, message: Message<'_>) -> Result<()> {
+        let parts: Vec<_> = meta_graph::graphs(message).collect::<Result<_>>()?;
+        let objects = match meta_graph::object_graph(message)? {
+            Some(objects) => {
+                let stored = self.checkpoint.objects(self.files)?;
+                Some(objects::Objects::read(objects, stored)?)
+            }
+            None => None,
+        };
+        self.graph(findings, &parts, objects.as_ref())
+    }
+
+    /// Adds what a graph says, which is joined from `parts`.
+    fn graph(
+        &self,
+        findings: &mut Findings<'_>,
+        parts: &[Message<'_>],
+        objects: Option<&objects::Objects>,
+    ) -> Result<()> {
+        let graph = graph::Graph::read(parts)?;
+        variables::find(findings, self.file, &graph, &self.checkpoint, objects)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! own; they are the same where the same names lead to them from the root, which is how TensorFlow
 //! itself finds them. Where none do (slots of an optimizer), objects with the same number are.
 
+use super::flow::{Flow, Place};
 use super::graph::decode;
 use super::message::{SavedObjectGraph, TrackableObject, TrackableObjectGraph};
 use crate::error::Result;
@@ -85,6 +86,50 @@ impl Objects {
             .map(|tensor| (tensor.checkpoint_key.as_str(), tensor.full_name.as_str()))
             .collect()
     }
+}
+
+/// A function, the number of the first of its arguments that are bound, and to which variables.
+pub(super) type BoundFunction = (usize, usize, Vec<Option<usize>>);
+
+/// Adds the edges from objects to the arguments that they are bound to.
+pub(super) fn bind(flow: &mut Flow<'_, '_>, objects: &Objects) -> Result<Vec<BoundFunction>> {
+    let graph = flow.graph;
+    let functions = graph.functions_by_name();
+    let nodes = graph.nodes.iter().enumerate();
+    let nodes: HashMap<&str, usize> = nodes
+        .filter(|(_, node)| node.scope == 0)
+        .map(|(i, node)| (node.def.name.as_str(), i))
+        .collect();
+    let mut all_bound = Vec::new();
+    for (name, bound) in objects.functions() {
+        let Some(&function) = functions.get(name) else {
+            continue;
+        };
+        let n_args = graph.functions[function].args.len();
+        let Some(first) = n_args.checked_sub(bound.len()) else {
+            continue;
+        };
+        let mut variables = Vec::with_capacity(bound.len());
+        for (i, bound) in bound.into_iter().enumerate() {
+            let place = match bound {
+                Some(Bound::Variable(object)) => Some(Place::Object(object)),
+                Some(Bound::Constant(name)) => {
+                    nodes.get(name).map(|&node| Place::Output { node, port: 0 })
+                }
+                None => None,
+            };
+            if let Some(place) = place {
+                let value = flow.add(place);
+                flow.feed(value, function, first + i)?;
+            }
+            variables.push(match place {
+                Some(Place::Object(object)) => Some(object),
+                _ => None,
+            });
+        }
+        all_bound.push((function, first, variables));
+    }
+    Ok(all_bound)
 }
 
 /// For each object of a SavedModel, the one of the checkpoint.

@@ -97,6 +97,26 @@ pub(super) fn is_opaque(op: &str) -> bool {
     op == "XlaCallModule"
 }
 
+/// What an op makes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Constant,
+    /// The handle of a variable.
+    Variable,
+    /// What a checkpoint has, one tensor at each output.
+    Restored,
+}
+
+/// What an op makes by itself, if that is more than computing.
+pub(super) fn source(op: &str) -> Option<Source> {
+    match op {
+        "Const" => Some(Source::Constant),
+        "VarHandleOp" | "VariableV2" | "Variable" => Some(Source::Variable),
+        "RestoreV2" | "Restore" | "RestoreSlice" => Some(Source::Restored),
+        _ => None,
+    }
+}
+
 /// What an op hands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passes {

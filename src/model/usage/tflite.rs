@@ -5,7 +5,7 @@
 //! what becomes of a tensor after one from the back.
 
 use super::Quantization;
-use super::findings::{Findings, Found, has_weights};
+use super::findings::{Findings, Found, has_weights, of_file};
 use super::op::Inputs;
 use super::tflite_op::{self, Op};
 use crate::error::Result;
@@ -13,14 +13,14 @@ use crate::model::ModelTensor;
 use crate::model::tflite::flatbuffer::{Table, Vector, root};
 use crate::model::tflite::{self, field};
 use crate::tensor::ElementClass;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Finds the roles of the tensors of the TFLite model in file number `file`.
 pub(super) fn usage(findings: &mut Findings<'_>, bytes: &[u8], file: usize) -> Result<()> {
     let mut listed = tflite::listed(bytes, file)?;
     listed.sort_by_key(|listed| listed.tensor.start());
-    let first = findings.model.tensors.partition_point(|t| t.file < file);
-    let mut numbers: HashMap<usize, HashMap<usize, usize>> = HashMap::new();
+    let first = of_file(findings.model, file).start;
+    let mut numbers: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     for (i, listed) in listed.iter().enumerate() {
         let of_subgraph = numbers.entry(listed.subgraph).or_default();
         of_subgraph.insert(listed.number, first + i);
@@ -114,7 +114,7 @@ impl<'a> Subgraph<'a> {
     }
 
     /// Adds the roles of tensors, whose numbers in the model are known by those in the subgraph.
-    fn add_roles(&self, findings: &mut Findings<'_>, numbers: &HashMap<usize, usize>) {
+    fn add_roles(&self, findings: &mut Findings<'_>, numbers: &BTreeMap<usize, usize>) {
         // Which tensors depend on parameters alone.
         let mut is_parameter = vec![false; self.tensors.len()];
         numbers
@@ -166,8 +166,7 @@ impl<'a> Subgraph<'a> {
             match becomes[tensor] {
                 None => {}
                 Some(Becomes::Other) => findings.add(number, Found::Other),
-                Some(becomes) if !self.has_rows(tensor, findings.tensor(number)) => {
-                    let _ = becomes;
+                Some(_) if !self.has_rows(tensor, findings.tensor(number)) => {
                     findings.add(number, Found::Other);
                 }
                 Some(Becomes::Hidden) => findings.add_any_shape(number, Found::Hidden),
@@ -191,7 +190,7 @@ impl<'a> Subgraph<'a> {
     fn add_quantization(
         &self,
         findings: &mut Findings<'_>,
-        numbers: &HashMap<usize, usize>,
+        numbers: &BTreeMap<usize, usize>,
         left: &mut usize,
     ) -> Result<()> {
         for (&tensor, &number) in numbers {

@@ -1,0 +1,147 @@
+//! Which tensors of the checkpoint a variable is.
+//!
+//! Savers say it: `SaveV2` and its older forms have names and values, `RestoreV2` has names, and its
+//! results are assigned to variables. A variable that no saver knows goes by its own name, and an
+//! object of a SavedModel by the keys in the checkpoint's object graph.
+
+use super::checkpoint::Stored;
+use super::flow::Place;
+use super::objects::Objects;
+use super::variables::{Search, Variable};
+use crate::error::Result;
+
+impl<'a> Search<'_, 'a, '_> {
+    /// Asks what is saved and restored under which name.
+    pub(super) fn ask_savers(&mut self) -> Result<()> {
+        let mut restored = Vec::new();
+        for node in 0..self.flow.graph.nodes.len() {
+            // Where the values are, and whether the ranges of pieces are before them.
+            let (first, has_slices) = match self.op(node) {
+                "SaveV2" | "SaveSlices" => (3, true),
+                "Save" => (2, false),
+                "Assign" | "AssignVariableOp" => {
+                    restored.push(node);
+                    continue;
+                }
+                _ => continue,
+            };
+            for i in first..self.flow.inputs[node].len() {
+                if let Some(variable) = self.variable(self.flow.input(node, i)) {
+                    let slices = has_slices.then_some(2);
+                    self.ask_name(variable, node, (node, 1, slices), i - first)?;
+                }
+            }
+        }
+        for node in restored {
+            let target = self.variable(self.flow.input(node, 0));
+            let value = self.analysis.one(self.flow.input(node, 1));
+            let (Some(variable), Some(value)) = (target, value) else {
+                continue;
+            };
+            let Place::Output { node: from, port } = self.flow.places[value] else {
+                continue;
+            };
+            match self.op(from) {
+                "Const" => self.variables[variable].constants.push(value),
+                "RestoreV2" | "RestoreSlice" => {
+                    self.ask_name(variable, from, (from, 1, Some(2)), port)?;
+                }
+                "Restore" => self.ask_name(variable, from, (from, 1, None), port)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up a variable under the name at `index` of those that go into a node.
+    pub(super) fn ask_name(
+        &mut self,
+        variable: usize,
+        saver: usize,
+        (node, names, slices): (usize, usize, Option<usize>),
+        index: usize,
+    ) -> Result<()> {
+        let name = self.string(node, names, index)?;
+        let slice = match slices {
+            Some(slices) => self.string(node, slices, index)?,
+            None => None,
+        };
+        if let Some(name) = name {
+            self.store(variable, Some(saver), name, slice.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// A string of the constant that goes into a node.
+    pub(super) fn string(
+        &mut self,
+        node: usize,
+        input: usize,
+        index: usize,
+    ) -> Result<Option<&'a [u8]>> {
+        let Some(value) = self.analysis.one(self.flow.input(node, input)) else {
+            return Ok(None);
+        };
+        if !self.strings.contains_key(&value) {
+            let strings = match self.flow.places[value] {
+                Place::Output { node, .. } if self.op(node) == "Const" => {
+                    self.flow.graph.nodes[node].strings()?
+                }
+                _ => Vec::new(),
+            };
+            self.strings.insert(value, strings);
+        }
+        let strings = self.strings.get(&value);
+        Ok(strings.and_then(|strings| strings.get(index).copied()))
+    }
+
+    /// Adds the tensors under a key to those of a variable.
+    pub(super) fn store(
+        &mut self,
+        variable: usize,
+        saver: Option<usize>,
+        key: &[u8],
+        slice: &[u8],
+    ) {
+        let variable = &mut self.variables[variable];
+        match self.checkpoint.stored(key, slice) {
+            Stored::Whole(tensor) => {
+                if variable.whole.is_empty() {
+                    variable.saver = saver;
+                }
+                if variable.saver == saver {
+                    variable.whole.push(tensor);
+                }
+                variable.tensors.push(tensor);
+            }
+            Stored::Pieces(pieces) if variable.tensors.is_empty() => {
+                variable.tensors.extend(pieces);
+            }
+            Stored::Pieces(_) | Stored::Nothing => {}
+        }
+    }
+
+    /// Asks the checkpoint for the keys of objects.
+    pub(super) fn ask_objects(&mut self, objects: Option<&Objects>) {
+        for variable in 0..self.variables.len() {
+            let Some(&value) = self.variables[variable].handles.first() else {
+                continue;
+            };
+            if let (Place::Object(object), Some(objects)) = (self.flow.places[value], objects) {
+                for key in objects.keys(object) {
+                    self.store(variable, None, key.as_bytes(), b"");
+                }
+            }
+        }
+    }
+
+    /// Looks variables up under their own names, if there is nothing else.
+    pub(super) fn ask_names(&mut self) {
+        for variable in 0..self.variables.len() {
+            let Variable { name, tensors, .. } = &self.variables[variable];
+            if tensors.is_empty() && !name.is_empty() {
+                self.store(variable, None, name.as_bytes(), b"");
+            }
+        }
+    }
+}
