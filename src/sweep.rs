@@ -1,12 +1,13 @@
 //! What pruning would cost and save, before a rule is chosen: error and size against sparsity.
 
 use crate::codec::{self, CodecOptions};
+use crate::container::Root;
 use crate::error::{Result, Within};
 use crate::model::{self, Input, InputFile};
 use crate::pack::{self, PackOptions};
 use crate::parallel;
 use crate::profile::Effort;
-use crate::prune::{Assigned, PruneOptions, Rule, Weighted, Weights, columns, relative_error};
+use crate::prune::{PruneOptions, Ranked, Rule, Weight, find, without};
 use std::io;
 use std::path::Path;
 
@@ -100,18 +101,15 @@ fn sweep(
         .try_for_each(|&step| Rule::Sparsity(step).check())?;
     let mut packing = packing.clone();
     packing.effort = Effort::Fast;
-    packing.prune = Some(nothing_left_of(selection));
-    let options = nothing_left_of(selection);
     let model = model::read(files)?;
-    let weights = Weighted::find(files, &model, &options)?;
-    let numbers: Vec<usize> = (0..weights.selected.len()).collect();
-    let tensors = parallel::map(&numbers, |&number| one(&weights, number, steps, &packing));
-    let (_, rest) = pack::pack(
-        files,
-        &crate::container::Root::default(),
-        &packing,
-        io::sink(),
-    )?;
+    let (weights, _) = find(files, &model, selection)?;
+    let tensors = parallel::map(&weights, |weight| one(weight, steps, &packing));
+    let rest = without(files, &weights)?;
+    let contents = files.iter().zip(&rest.files);
+    let rest: Vec<InputFile<'_>> = contents
+        .map(|(file, bytes)| InputFile { bytes, ..*file })
+        .collect();
+    let (_, rest) = pack::pack(&rest, &Root::default(), &packing, io::sink())?;
     Ok(SweepReport {
         tensors: tensors.into_iter().collect::<Result<_>>()?,
         other_bytes: rest.archive_bytes,
@@ -119,68 +117,49 @@ fn sweep(
     })
 }
 
-/// The options that prune all weights away.
-fn nothing_left_of(selection: &PruneOptions) -> PruneOptions {
-    let mut options = PruneOptions::default();
-    options.rules = vec![Assigned::to_all(Rule::Sparsity(1.0))];
-    options.include.clone_from(&selection.include);
-    options.exclude.clone_from(&selection.exclude);
-    options.min_elements = selection.min_elements;
-    options
-}
-
-fn one(
-    weights: &Weighted<'_>,
-    number: usize,
-    steps: &[f64],
-    packing: &PackOptions,
-) -> Result<TensorSweep> {
-    let tensor = weights.tensor(number);
-    let values = weights.values(number);
+fn one(weight: &Weight<'_>, steps: &[f64], packing: &PackOptions) -> Result<TensorSweep> {
+    let tensor = weight.tensor();
+    let values = weight.values();
+    let rows = weight.rows(&values);
     let mut codec = CodecOptions::default();
     (codec.profile, codec.effort) = (packing.profile, packing.effort);
-    let mut points: Vec<SweepPoint> = Vec::with_capacity(steps.len());
-    for &sparsity in steps {
-        let rows = Weights {
-            values: &values,
-            columns: columns(&tensor.shape),
-        };
-        let pruning = Rule::Sparsity(sparsity).prune_one(&rows);
+    let mut ranked = Ranked::new(values.iter().copied());
+    // From the lowest sparsity on, what is lost only grows.
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by(|&a, &b| steps[a].total_cmp(&steps[b]));
+    let mut points: Vec<(usize, SweepPoint)> = Vec::with_capacity(steps.len());
+    for step in order {
+        let n = ranked.share(steps[step], values.len());
+        let pruning = ranked.cut(n).prune(&rows);
         let left = pruning.mask.left() as u64;
         // Steps below what is zero already change nothing.
-        let same = points.iter().find(|point| point.left == left).copied();
-        let point = match same {
-            Some(point) => SweepPoint {
-                sparsity,
-                threshold: pruning.threshold,
-                ..point
-            },
+        let same = points.last().filter(|(_, point)| point.left == left);
+        let archive_bytes = match same {
+            Some((_, point)) => point.archive_bytes,
+            None if values.is_empty() => 0,
             None => {
-                let bytes = weights.masked_bytes(number, &pruning.mask);
-                let after = weights.selected[number].numbers.decode(&bytes);
-                let encoded = match bytes.is_empty() {
-                    true => 0,
-                    false => codec::encode(tensor.dtype, &tensor.shape, &bytes, &codec)?
-                        .1
-                        .len(),
-                };
-                SweepPoint {
-                    sparsity,
-                    left,
-                    threshold: pruning.threshold,
-                    relative_error: relative_error(&values, &after),
-                    archive_bytes: encoded as u64,
-                }
+                let bytes = weight.masked(&pruning.mask);
+                codec::encode(tensor.dtype, &tensor.shape, &bytes, &codec)?
+                    .1
+                    .len() as u64
             }
         };
-        points.push(point);
+        let point = SweepPoint {
+            sparsity: steps[step],
+            left,
+            threshold: pruning.threshold,
+            relative_error: ranked.error_without(n),
+            archive_bytes,
+        };
+        points.push((step, point));
     }
+    points.sort_by_key(|(step, _)| *step);
     Ok(TensorSweep {
-        name: weights.name(number).to_owned(),
+        name: weight.name.clone(),
         shape: tensor.shape.clone(),
         parameters: values.len() as u64,
         nnz: values.iter().filter(|w| **w != 0.0).count() as u64,
-        points,
+        points: points.into_iter().map(|(_, point)| point).collect(),
     })
 }
 

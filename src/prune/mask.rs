@@ -1,14 +1,18 @@
 //! Masks: which weights of a tensor are left.
 
 use crate::error::{Error, Result};
+use bitvec::order::Lsb0;
 use bitvec::vec::BitVec;
 use std::collections::BTreeMap;
+
+/// Bits that are made and read together.
+const WORD_BITS: usize = 64;
 
 /// One bit for each element of a tensor, in row-major order: whether the weight is left.
 ///
 /// What was zero already is not left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mask(BitVec<u64>);
+pub struct Mask(BitVec<u64, Lsb0>);
 
 impl Mask {
     /// A mask in which nothing is left of `len` elements.
@@ -33,7 +37,8 @@ impl Mask {
 
     /// Each element's bit, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = bool> + Clone + '_ {
-        self.0.iter().map(|bit| *bit)
+        let words = self.0.as_raw_slice();
+        (0..self.len()).map(|i| words[i / WORD_BITS] >> (i % WORD_BITS) & 1 != 0)
     }
 
     /// Leaves only what `other` leaves too.
@@ -48,7 +53,24 @@ impl Mask {
 
 impl FromIterator<bool> for Mask {
     fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
-        Self(bits.into_iter().collect())
+        let mut bits = bits.into_iter();
+        let mut words = Vec::with_capacity(bits.size_hint().0.div_ceil(WORD_BITS));
+        let mut len = 0;
+        loop {
+            let (mut word, mut n) = (0, 0);
+            for bit in bits.by_ref().take(WORD_BITS) {
+                word |= u64::from(bit) << n;
+                n += 1;
+            }
+            len += n;
+            match n {
+                0 => break,
+                _ => words.push(word),
+            }
+        }
+        let mut mask = BitVec::from_vec(words);
+        mask.truncate(len);
+        Self(mask)
     }
 }
 
@@ -90,6 +112,12 @@ mod tests {
         mask.and(&[true, true, false, true].into_iter().collect());
         assert_eq!(mask.iter().collect::<Vec<_>>(), [true, false, false, true]);
         assert_eq!(Mask::none_of(9).left(), 0);
+        for len in [0, 1, 63, 64, 65, 200] {
+            let bits: Vec<bool> = (0..len).map(|i| i % 3 == 0).collect();
+            let mask: Mask = bits.iter().copied().collect();
+            assert_eq!(mask.iter().collect::<Vec<_>>(), bits);
+            assert_eq!(mask.len(), len);
+        }
         assert!(Mask::default().is_empty());
     }
 }

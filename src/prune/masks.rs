@@ -5,7 +5,6 @@ use super::rule::Rule;
 use super::sum::{Norm, mean_and_variance, norm, sum};
 use crate::error::Result;
 use crate::parallel;
-use std::cmp::Ordering;
 
 /// The weights of a tensor, as numbers.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +52,12 @@ impl Rule {
             Self::Norm(q) => below(weights, q * half_norm()),
             Self::ColumnVariance => below_in_columns(weights, half_norm()),
             Self::Sparsity(s) | Self::Global(s) => {
-                first(smallest(&[*weights], share(s, weights.values.len())))
+                Cut::of(&[*weights], share(s, weights.values.len())).prune(weights)
             }
-            Self::Error(e) => first(smallest(&[*weights], within_error(finite(), e))),
+            Self::Error(e) => {
+                let n = Ranked::new(finite()).within_error(e);
+                Cut::of(&[*weights], n).prune(weights)
+            }
             Self::Nm { keep, of } => largest_of_each(weights, keep, of),
             Self::Block {
                 rows,
@@ -64,14 +66,6 @@ impl Rule {
             } => smallest_blocks(weights, rows, columns, sparsity),
         }
     }
-}
-
-/// The one of a list of one.
-fn first(prunings: Vec<Pruning>) -> Pruning {
-    prunings.into_iter().next().unwrap_or(Pruning {
-        mask: Mask::default(),
-        threshold: None,
-    })
 }
 
 fn n_elements(tensors: &[Weights<'_>]) -> usize {
@@ -115,61 +109,131 @@ fn below_in_columns(weights: &Weights<'_>, norm: f64) -> Pruning {
     }
 }
 
-/// Prunes the `n` smallest |w| of all tensors, as if they were one; NaN and infinities stay.
-fn smallest(tensors: &[Weights<'_>], n: usize) -> Vec<Pruning> {
-    let finite = || {
-        let all = tensors.iter().flat_map(|weights| weights.values);
-        all.filter(|w| w.is_finite()).map(|w| w.abs())
-    };
-    let mut sizes: Vec<f64> = finite().collect();
-    let n = n.min(sizes.len());
-    let threshold = n.checked_sub(1).map(|last| {
-        let (_, threshold, _) = sizes.select_nth_unstable_by(last, f64::total_cmp);
-        *threshold
-    });
-    // Of those that are as large as the last one, the first.
-    let mut ties = match threshold {
-        Some(threshold) => n - finite().filter(|&size| size < threshold).count(),
-        None => 0,
-    };
-    let mut is_left = |w: f64| {
-        let is_pruned = match threshold.map(|threshold| w.abs().partial_cmp(&threshold)) {
-            Some(Some(Ordering::Less)) => true,
-            Some(Some(Ordering::Equal)) if ties > 0 => {
-                ties -= 1;
-                true
-            }
-            _ => false,
-        };
-        is_there(w) && !is_pruned
-    };
-    let mut prune = |weights: &Weights<'_>| Pruning {
-        mask: weights.values.iter().map(|&w| is_left(w)).collect(),
-        threshold,
-    };
-    tensors.iter().map(&mut prune).collect()
+/// The |w| of finite weights in ascending order.
+pub(crate) struct Ranked {
+    sizes: Vec<f64>,
+    /// How large they are together.
+    all: f64,
+    /// How large so many of the smallest are together.
+    lost: (usize, Norm),
 }
 
-/// How many of the smallest |w| can go until √Σw² of those is more than `error` of all.
-fn within_error(values: impl Iterator<Item = f64>, error: f64) -> usize {
-    let mut sizes: Vec<f64> = values.map(f64::abs).collect();
-    sizes.sort_unstable_by(f64::total_cmp);
-    let mut lost = Norm::of_up_to(sizes.last().copied().unwrap_or(0.0));
-    let mut all = lost.clone();
-    all.add(sizes.iter().copied());
-    let limit = error * all.value(1.0);
-    // The norm grows with every weight: between `within` and `beyond` is the first that is too much.
-    let (mut within, mut beyond) = (0, sizes.len() + 1);
-    while beyond - within > 1 {
-        let middle = within.midpoint(beyond);
-        let mut more = lost.clone();
-        more.add(sizes[within..middle].iter().copied());
-        match more.value(1.0) <= limit {
-            true => (within, lost) = (middle, more),
-            false => beyond = middle,
+impl Ranked {
+    pub(crate) fn new(values: impl Iterator<Item = f64>) -> Self {
+        let mut sizes: Vec<f64> = values.filter(|w| w.is_finite()).map(f64::abs).collect();
+        sizes.sort_unstable_by(f64::total_cmp);
+        let nothing = Norm::of_up_to(sizes.last().copied().unwrap_or(0.0));
+        let mut all = nothing.clone();
+        all.add(sizes.iter().copied());
+        Self {
+            sizes,
+            all: all.value(1.0),
+            lost: (0, nothing),
         }
     }
-    within
+
+    /// The relative error of losing the `n` smallest; `n` grows from call to call.
+    pub(crate) fn error_without(&mut self, n: usize) -> f64 {
+        let (n_lost, lost) = &mut self.lost;
+        lost.add(self.sizes[*n_lost..n].iter().copied());
+        *n_lost = n;
+        match self.all {
+            0.0 => 0.0,
+            all => lost.value(1.0) / all,
+        }
+    }
+
+    /// How many `sparsity:S` prunes of `n_elements`, finite or not.
+    pub(crate) fn share(&self, sparsity: f64, n_elements: usize) -> usize {
+        share(sparsity, n_elements).min(self.sizes.len())
+    }
+
+    /// Where the `n` smallest end.
+    pub(crate) fn cut(&self, n: usize) -> Cut {
+        let threshold = n.checked_sub(1).map(|last| self.sizes[last]);
+        let below = self
+            .sizes
+            .partition_point(|&size| threshold.is_some_and(|threshold| size < threshold));
+        Cut {
+            threshold,
+            ties: n - below,
+        }
+    }
+
+    /// How many of the smallest can go until their norm is more than `error` of all.
+    fn within_error(self, error: f64) -> usize {
+        let limit = error * self.all;
+        let (mut within, mut lost) = self.lost;
+        // The norm grows with every weight: between `within` and `beyond` is the first that is too much.
+        let mut beyond = self.sizes.len() + 1;
+        while beyond - within > 1 {
+            let middle = within.midpoint(beyond);
+            let mut more = lost.clone();
+            more.add(self.sizes[within..middle].iter().copied());
+            match more.value(1.0) <= limit {
+                true => (within, lost) = (middle, more),
+                false => beyond = middle,
+            }
+        }
+        within
+    }
+}
+
+/// Where the smallest weights end: below `threshold`, and the first `ties` of those that are equal to
+/// it.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    threshold: Option<f64>,
+    ties: usize,
+}
+
+impl Cut {
+    /// Where the `n` smallest |w| of all tensors end, as if they were one.
+    fn of(tensors: &[Weights<'_>], n: usize) -> Self {
+        let finite = || {
+            let all = tensors.iter().flat_map(|weights| weights.values);
+            all.filter(|w| w.is_finite()).map(|w| w.abs())
+        };
+        let mut sizes: Vec<f64> = finite().collect();
+        let n = n.min(sizes.len());
+        let threshold = n.checked_sub(1).map(|last| {
+            let (_, threshold, _) = sizes.select_nth_unstable_by(last, f64::total_cmp);
+            *threshold
+        });
+        let is_below = |&size: &f64| threshold.is_some_and(|threshold| size < threshold);
+        Self {
+            threshold,
+            ties: n - finite().filter(is_below).count(),
+        }
+    }
+
+    /// Prunes what is before it of the next tensor; NaN and infinities stay.
+    pub(crate) fn prune(&mut self, weights: &Weights<'_>) -> Pruning {
+        let Some(threshold) = self.threshold else {
+            return Pruning {
+                mask: weights.values.iter().map(|&w| is_there(w)).collect(),
+                threshold: None,
+            };
+        };
+        let mut is_left = |&w: &f64| match w.abs() {
+            size if size < threshold => false,
+            size if size == threshold && self.ties > 0 => {
+                self.ties -= 1;
+                false
+            }
+            _ => is_there(w),
+        };
+        Pruning {
+            mask: weights.values.iter().map(&mut is_left).collect(),
+            threshold: self.threshold,
+        }
+    }
+}
+
+/// Prunes the `n` smallest |w| of all tensors, as if they were one.
+fn smallest(tensors: &[Weights<'_>], n: usize) -> Vec<Pruning> {
+    let mut cut = Cut::of(tensors, n);
+    tensors.iter().map(|weights| cut.prune(weights)).collect()
 }
 
 /// Keeps the `keep` largest |w| of each `of` in a row.

@@ -32,6 +32,7 @@ mod rule;
 mod select;
 mod share;
 mod sum;
+mod weight;
 
 pub use assign::{Assigned, ShareBits};
 pub use glob::Pattern;
@@ -42,4 +43,6 @@ pub use report::{PruneReport, PrunedTensor};
 pub use rule::Rule;
 pub use select::{FoundBy, LeftAlone};
 
-pub(crate) use pass::{Weighted, columns, relative_error};
+pub(crate) use masks::Ranked;
+pub(crate) use pass::{find, without};
+pub(crate) use weight::Weight;

@@ -1,5 +1,6 @@
 //! Stored elements as numbers, and numbers as stored elements.
 
+use super::mask::Mask;
 use crate::model::Quantization;
 use crate::tensor::DType;
 use half::{bf16, f16};
@@ -147,7 +148,7 @@ impl Numbers {
             }
             None => number,
         };
-        let whole = stored.round_ties_even();
+        let whole = || stored.round_ties_even();
         let width = self.width();
         let out = &mut bytes[i * width..][..width];
         // Casts of floats to integers saturate.
@@ -156,10 +157,34 @@ impl Numbers {
             Kind::Bf16 => out.copy_from_slice(&bf16::from_f64(stored).to_le_bytes()),
             Kind::F32 => out.copy_from_slice(&(stored as f32).to_le_bytes()),
             Kind::F64 => out.copy_from_slice(&stored.to_le_bytes()),
-            Kind::I8 => out.copy_from_slice(&(whole as i8).to_le_bytes()),
-            Kind::U8 => out.copy_from_slice(&(whole as u8).to_le_bytes()),
-            Kind::I16 => out.copy_from_slice(&(whole as i16).to_le_bytes()),
-            Kind::U16 => out.copy_from_slice(&(whole as u16).to_le_bytes()),
+            Kind::I8 => out.copy_from_slice(&(whole() as i8).to_le_bytes()),
+            Kind::U8 => out.copy_from_slice(&(whole() as u8).to_le_bytes()),
+            Kind::I16 => out.copy_from_slice(&(whole() as i16).to_le_bytes()),
+            Kind::U16 => out.copy_from_slice(&(whole() as u16).to_le_bytes()),
+        }
+    }
+}
+
+impl Numbers {
+    /// Puts zero in place of every element that `mask` doesn't leave.
+    pub(crate) fn clear(&self, bytes: &mut [u8], mask: &Mask) {
+        fn each<const N: usize>(bytes: &mut [u8], mask: &Mask) {
+            for (element, is_left) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(mask.iter()) {
+                if !is_left {
+                    *element = [0; N];
+                }
+            }
+        }
+        match (&self.channels, self.width()) {
+            (None, 1) => each::<1>(bytes, mask),
+            (None, 2) => each::<2>(bytes, mask),
+            (None, 4) => each::<4>(bytes, mask),
+            (None, 8) => each::<8>(bytes, mask),
+            _ => {
+                for (i, _) in mask.iter().enumerate().filter(|(_, is_left)| !is_left) {
+                    self.encode(bytes, i, 0.0);
+                }
+            }
         }
     }
 }
@@ -184,6 +209,10 @@ mod tests {
             let mut bytes = vec![0xaa; element.len()];
             numbers.encode(&mut bytes, 0, number);
             assert_eq!(bytes, element, "{dtype}");
+            numbers.clear(&mut bytes, &[true].into_iter().collect());
+            assert_eq!(bytes, element, "{dtype}");
+            numbers.clear(&mut bytes, &Mask::none_of(1));
+            assert_eq!(bytes, vec![0; element.len()]);
             numbers.encode(&mut bytes, 0, 0.0);
             assert_eq!(bytes, vec![0; element.len()]);
         }
@@ -200,9 +229,7 @@ mod tests {
         let mut bytes = [130, 128, 1, 2, 126, 0, 0, 255];
         let expected = [1.0, 0.0, 0.0, 2.0, -1.0, -64.0, -2.0, 508.0];
         assert_eq!(numbers.decode(&bytes), expected);
-        for i in 0..8 {
-            numbers.encode(&mut bytes, i, 0.0);
-        }
+        numbers.clear(&mut bytes, &Mask::none_of(8));
         assert_eq!(bytes, [128, 128, 1, 1, 128, 128, 1, 1]);
         numbers.encode(&mut bytes, 0, 1e9);
         assert_eq!(bytes[0], 255);

@@ -89,8 +89,9 @@ impl PruneReport {
         self.tensors.iter().map(|tensor| tensor.left).sum()
     }
 
-    /// Counts what is not in `touched`.
-    pub(super) fn count_others(&mut self, model: &Model, touched: &HashSet<usize>) {
+    /// Counts the tensors whose numbers are not among `touched`.
+    pub(super) fn count_others(&mut self, model: &Model, touched: impl Iterator<Item = usize>) {
+        let touched: HashSet<usize> = touched.collect();
         for (number, tensor) in model.tensors.iter().enumerate() {
             let is_float = tensor.dtype.class() == ElementClass::Float;
             if is_float && !touched.contains(&number) {

@@ -2,8 +2,10 @@
 
 use super::numbers::Numbers;
 use super::pass::PruneOptions;
-use crate::model::{Model, ModelKind, ModelTensor, Role, TensorData, Usage};
+use super::weight::{Stored, Weight};
+use crate::model::{InputFile, Model, ModelKind, ModelTensor, Role, Usage};
 use crate::tensor::{DType, element_count};
+use std::collections::{HashMap, HashSet};
 
 /// Without a graph, a tensor of fewer elements is not taken for a weight: what pruning it saves is
 /// less than what its place in an archive costs.
@@ -47,14 +49,6 @@ pub enum FoundBy {
     Name,
 }
 
-/// Weights that are pruned as one: a tensor, and its copies.
-pub(crate) struct Selected {
-    /// Numbers of the tensors; the first is the one that is looked at.
-    pub(crate) members: Vec<usize>,
-    pub(crate) found_by: FoundBy,
-    pub(crate) numbers: Numbers,
-}
-
 /// A weight that is not pruned, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,30 +59,72 @@ pub struct LeftAlone {
     pub why: String,
 }
 
-/// What is to be pruned of a model.
-pub(super) fn select(
-    model: &Model,
+/// The weights of a model that `options` choose, in the order of their first tensors.
+pub(super) fn select<'a>(
+    files: &'a [InputFile<'a>],
+    model: &'a Model,
     usage: &Usage,
     options: &PruneOptions,
-) -> (Vec<Selected>, Vec<LeftAlone>) {
-    let (mut selected, mut left_alone) = (Vec::new(), Vec::new());
+) -> (Vec<Weight<'a>>, Vec<LeftAlone>) {
+    let (mut weights, mut left_alone) = (Vec::new(), Vec::new());
     for members in groups(model, usage) {
         let Some(found_by) = found_by(model, usage, options, &members) else {
             continue;
         };
-        match numbers(model, usage, &members) {
-            Ok(numbers) => selected.push(Selected {
-                members,
+        let mut copies = Vec::with_capacity(members.len());
+        let mut numbers = Err("its elements are not stored as they are");
+        for &member in &members {
+            let tensor = &model.tensors[member];
+            let found = match Stored::of(files, tensor, member) {
+                Ok(stored) => {
+                    copies.push(stored);
+                    let quantization = usage.tensors[member].quantization.as_ref();
+                    Numbers::of(tensor.dtype, &tensor.shape, quantization)
+                }
+                Err(why) => Err(why),
+            };
+            match found {
+                // The first that can be read says what all are.
+                Ok(_) if numbers.is_ok() => {}
+                Ok(found) => numbers = Ok(found),
+                Err(why) => left_alone.push(LeftAlone {
+                    name: tensor.name.clone(),
+                    why: why.to_owned(),
+                }),
+            }
+        }
+        if let Ok(numbers) = numbers {
+            weights.push(Weight {
+                name: String::new(),
+                copies,
                 found_by,
                 numbers,
-            }),
-            Err(why) => left_alone.push(LeftAlone {
-                name: model.tensors[members[0]].name.clone(),
-                why: why.to_owned(),
-            }),
+            });
         }
     }
-    (selected, left_alone)
+    name(files, &mut weights);
+    (weights, left_alone)
+}
+
+/// Gives each weight a name that no other has: its tensor's; where that is not enough, the file's before
+/// it; where that isn't either, a number behind it.
+fn name(files: &[InputFile<'_>], weights: &mut [Weight<'_>]) {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for weight in weights.iter() {
+        *times.entry(&weight.tensor().name).or_default() += 1;
+    }
+    let mut taken = HashSet::new();
+    for weight in weights {
+        let tensor = weight.tensor();
+        let plain = match times[tensor.name.as_str()] {
+            1 => tensor.name.clone(),
+            _ => format!("{}:{}", files[tensor.file].name, tensor.name),
+        };
+        let numbered = (2..).map(|n| format!("{plain}#{n}"));
+        let mut names = std::iter::once(plain.clone()).chain(numbered);
+        weight.name = names.find(|name| !taken.contains(name)).unwrap_or_default();
+        taken.insert(weight.name.clone());
+    }
 }
 
 /// All tensors, each with what belongs to it; in the order of their first members. Checkpoints come
@@ -170,23 +206,10 @@ fn looks_like_a_weight(tensor: &ModelTensor) -> bool {
     is_matrix && is_large && is_number && !is_state
 }
 
-/// How the elements of a group are numbers, or why they can't be pruned.
-fn numbers(model: &Model, usage: &Usage, members: &[usize]) -> Result<Numbers, &'static str> {
-    for &member in members {
-        match &model.tensors[member].data {
-            TensorData::Raw { repeats: 0, .. } => {}
-            TensorData::Raw { .. } => return Err("its last element stands for several"),
-            TensorData::Opaque => return Err("its elements are not stored as they are"),
-        }
-    }
-    let first = &model.tensors[members[0]];
-    let quantization = usage.tensors[members[0]].quantization.as_ref();
-    Numbers::of(first.dtype, &first.shape, quantization)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TensorData;
 
     fn tensor(name: &str, dtype: DType, shape: &[u64]) -> ModelTensor {
         ModelTensor {
@@ -220,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn weights_have_names_of_their_own_and_copies_may_be_left_alone() {
+        let dtype = DType::Float32;
+        let mut model = Model {
+            parts: Vec::new(),
+            tensors: (0..4).map(|_| tensor("a", dtype, &[16, 16])).collect(),
+        };
+        model.tensors[2].data = TensorData::Opaque;
+        let files = [InputFile {
+            name: "m.pb",
+            bytes: &[],
+        }];
+        let mut usage = Usage::default();
+        usage.tensors.resize_with(4, Default::default);
+        usage.groups.push(vec![2, 3]);
+        let (weights, left_alone) = select(&files, &model, &usage, &PruneOptions::default());
+        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+        assert_eq!(names, ["m.pb:a", "m.pb:a#2", "m.pb:a#3"]);
+        assert_eq!(weights[2].copies.len(), 1);
+        assert_eq!(left_alone.len(), 1);
+    }
+
+    #[test]
     fn names_add_and_take_away_whole_groups() {
         let dtype = DType::Float32;
         let model = Model {
@@ -231,6 +276,10 @@ mod tests {
                 tensor("used", dtype, &[2, 2]),
             ],
         };
+        let files = [InputFile {
+            name: "",
+            bytes: &[],
+        }];
         let mut usage = Usage::default();
         usage.tensors.resize_with(4, Default::default);
         usage.tensors[3].role = Role::Weight {
@@ -238,8 +287,10 @@ mod tests {
         };
         usage.groups.push(vec![0, 1]);
         let selected = |options: &PruneOptions| -> Vec<Vec<usize>> {
-            let (selected, _) = select(&model, &usage, options);
-            selected.into_iter().map(|s| s.members).collect()
+            let (weights, left_alone) = select(&files, &model, &usage, options);
+            assert!(left_alone.is_empty());
+            let numbers = |weight: &Weight<'_>| weight.copies.iter().map(|c| c.number).collect();
+            weights.iter().map(numbers).collect()
         };
         let mut options = PruneOptions::default();
         assert_eq!(selected(&options), [vec![0, 1], vec![3]]);

@@ -5,8 +5,11 @@ use glob::Pattern;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tfzip::prune::{Assigned, Rule};
 use tfzip::{Error, ErrorKind, PackOptions, PackReport, Profile, Result, Select};
 use tfzip_tools::cli::{self, Encoding, Writing, say};
+use tfzip_tools::prune::args::{Selection, from_str};
+use tfzip_tools::prune::report as prune;
 use tfzip_tools::text::{grouped, percent, printable};
 use tfzip_tools::{output, progress};
 
@@ -29,6 +32,11 @@ struct Args {
     /// Store -0.0 as +0.0; the restored model has other zeros then
     #[arg(long)]
     canonical_zeros: bool,
+    /// Prune before packing, as tfzip-prune does: a rule for all weights, GLOB=RULE for some
+    #[arg(long, value_name = "[GLOB=]RULE", value_parser = from_str::<Assigned<Rule>>)]
+    prune: Vec<Assigned<Rule>>,
+    #[command(flatten)]
+    pruning: Selection,
     /// Encode only tensors whose names match; the others are compressed as they are
     #[arg(long, value_name = "GLOB", value_parser = Pattern::new)]
     only: Vec<Pattern>,
@@ -56,6 +64,7 @@ Examples:
   tfzip-pack model.ckpt-7          writes model.ckpt-7.tfz, with the index and all data shards
   tfzip-pack -f model.pb out.tfz   overwrites out.tfz
   tfzip-pack --profile small model.pb
+  tfzip-pack --prune std:1.5 --share 5 model.pb
   tfzip-pack --json model.pb | jq .ratio";
 
 fn main() -> ExitCode {
@@ -69,6 +78,8 @@ fn pack(args: Args) -> Result<String> {
         None => default_output(input)?,
     };
     output::check(&output, args.writing.force)?;
+    let is_pruned = !args.prune.is_empty() || !args.pruning.is_empty();
+    let pruning = args.pruning.options(args.prune)?;
     let quiet = args.writing.quiet;
     let report = progress::during(quiet, "packing", |bar| {
         let mut options = PackOptions::default();
@@ -79,6 +90,7 @@ fn pack(args: Args) -> Result<String> {
         options.overwrite = args.writing.force;
         options.progress = Some(bar.callback());
         options.select = selection(args.only, args.skip);
+        options.prune = is_pruned.then_some(pruning);
         tfzip::pack_file(input, &output, &options)
     })?;
     if args.verbose {
@@ -100,6 +112,15 @@ fn pack(args: Args) -> Result<String> {
         }
         for warning in &report.warnings {
             say(format_args!("warning: {warning}"));
+        }
+    }
+    if let Some(pruned) = report.pruned.as_ref().filter(|_| !quiet) {
+        for note in prune::notes(pruned) {
+            say(format_args!("note: {note}"));
+        }
+        say(format_args!("{}", prune::line(pruned)));
+        if args.verbose {
+            say(prune::tensors(pruned).trim_end());
         }
     }
     if report.negative_zero_bytes > 0 && !quiet {
@@ -179,6 +200,7 @@ fn json(input: &Path, output: &Path, report: &PackReport) -> String {
         "negative_zeros": report.negative_zeros,
         "negative_zero_bytes": report.negative_zero_bytes,
         "warnings": report.warnings,
+        "pruned": report.pruned.as_ref().map(|pruned| prune::Report::new(pruned, None)),
     });
     format!("{object:#}\n")
 }

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Parser};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tfzip::prune::{Assigned, Rule};
-use tfzip::{Error, ErrorKind, PackOptions, Profile, PrunedModel, Result};
+use tfzip::{Error, PackOptions, Profile, PrunedModel, Result};
 use tfzip_tools::cli::{self, Encoding, Writing, say};
 use tfzip_tools::prune::args::{Selection, from_str};
 use tfzip_tools::prune::report::{self, Report};
@@ -118,10 +118,6 @@ fn prune_model(args: Args, packing: &PackOptions) -> Result<String> {
         Ok::<_, Error>((pruned, sizes))
     })?;
     let found = pruned.report();
-    if found.tensors.is_empty() {
-        let detail = "no weight that a rule is for; --include takes other tensors";
-        return Err(Error::new(ErrorKind::InvalidArgument, detail).within(args.input.display()));
-    }
     if let Some(path) = &args.masks {
         let npz = masks::to_npz(found)?;
         output::write(path, force, |out| out.write_all(&npz))?;

@@ -41,6 +41,15 @@ struct File {
 }
 
 impl Selection {
+    /// Whether nothing of it was asked for.
+    pub fn is_empty(&self) -> bool {
+        let globs = [&self.include, &self.exclude];
+        self.rules.is_none()
+            && self.share.is_empty()
+            && globs.iter().all(|globs| globs.is_empty())
+            && self.min_elements.is_none()
+    }
+
     /// The options of the library, with `rules` from the command line.
     ///
     /// # Errors

@@ -179,6 +179,18 @@ pub fn tensors(report: &PruneReport) -> String {
     text
 }
 
+/// All weights in one line.
+pub fn line(report: &PruneReport) -> String {
+    let (parameters, left) = (report.parameters(), report.left());
+    format!(
+        "pruned: {} of {} parameters in {} weights are left, {}",
+        grouped(left),
+        grouped(parameters),
+        grouped(report.tensors.len() as u64),
+        percent(left, parameters)
+    )
+}
+
 /// The model's size, and what it can be made.
 pub fn sizes(sizes: &Sizes) -> String {
     let mut table = Lines::new(["whole model", "bytes", "compression"]);
