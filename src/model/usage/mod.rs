@@ -181,7 +181,15 @@ impl GraphFile<'_, '_> {
         objects: Option<&objects::Objects>,
     ) -> Result<()> {
         let graph = graph::Graph::read(parts)?;
-        variables::find(findings, self.file, &graph, &self.checkpoint, objects)
+        let n_bytes = self.files[self.file].bytes.len();
+        variables::find(
+            findings,
+            self.file,
+            n_bytes,
+            &graph,
+            &self.checkpoint,
+            objects,
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! Variables, their initial values, and the tensors of checkpoints.
 
 use super::build::*;
+use crate::error::ErrorKind;
 use crate::model::wire::build::bytes;
 
 fn variable(name: &str, shared_name: &str) -> Vec<u8> {
@@ -232,4 +233,25 @@ fn one_variable_that_is_saved_twice_is_one_thing() {
     ];
     let files = with_checkpoint(&nodes, &[("w", &[2]), ("again", &[2])]);
     assert_eq!(groups(&files), [["again", "w"]]);
+}
+
+#[test]
+fn names_may_not_be_multiplied() {
+    // A long name that many savers share.
+    let name = "n".repeat(60_000);
+    let mut nodes = vec![
+        op("w", "VariableV2", &[]),
+        strings("names", &[&name]),
+        strings("slices", &[""]),
+    ];
+    for i in 0..100 {
+        nodes.push(op(
+            &format!("save{i}"),
+            "SaveV2",
+            &["w", "names", "slices", "w"],
+        ));
+    }
+    let error = look(&with_checkpoint(&nodes, &[("w", &[2, 2])])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Model);
+    assert!(error.to_string().contains("at most 16 times"), "{error}");
 }
