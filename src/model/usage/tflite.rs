@@ -4,10 +4,10 @@
 //! buffer, or is handed in. So what depends on the input is known after one pass from the front, and
 //! what becomes of a tensor after one from the back.
 
-use super::Quantization;
 use super::findings::{Findings, Found, has_weights, of_file};
 use super::op::Inputs;
 use super::tflite_op::{self, Op};
+use super::{Quantization, not_of_these_files};
 use crate::error::Result;
 use crate::model::ModelTensor;
 use crate::model::tflite::flatbuffer::{Table, Vector, root};
@@ -22,7 +22,11 @@ const LIST_BYTES_PER_BYTE: usize = 4;
 pub(super) fn usage(findings: &mut Findings<'_>, bytes: &[u8], file: usize) -> Result<()> {
     let mut listed = tflite::listed(bytes, file)?;
     listed.sort_by_key(|listed| listed.tensor.start());
-    let first = of_file(findings.model, file).start;
+    let known = of_file(findings.model, file);
+    if known.len() != listed.len() {
+        return Err(not_of_these_files());
+    }
+    let first = known.start;
     let mut numbers: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     for (i, listed) in listed.iter().enumerate() {
         let of_subgraph = numbers.entry(listed.subgraph).or_default();

@@ -111,6 +111,24 @@ fn any_files() -> impl Strategy<Value = Files> {
     })
 }
 
+#[test]
+fn another_model_is_refused() {
+    let nodes = [constant("w", &[2, 2])];
+    let files = vec![("g.pb".to_owned(), graph(&nodes, &[]))];
+    let (model, _) = look(&files).unwrap();
+    let error = crate::model::usage(&[], &model).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let another = [crate::model::InputFile {
+        name: "g.pb",
+        bytes: b"",
+    }];
+    // Nothing is known of it, and nothing is out of bounds.
+    assert_eq!(
+        crate::model::usage(&another, &model).unwrap().tensors.len(),
+        1
+    );
+}
+
 proptest! {
     #[test]
     fn any_graph_is_looked_at(files in any_files()) {
