@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::error::{ErrorKind, Result};
 use crate::kernels::{Isa, Store, differential};
 use crate::limits::Limits;
-use crate::model::{self, Change, InputFile, TensorData};
+use crate::model::{self, Change, InputFile, Model, TensorData};
 use crate::pack::{PackOptions, pack_slice};
 use crate::payload::{EncodeOptions, PayloadMeta, PayloadSpec, Record, encode};
 use crate::profile::{Effort, Profile};
@@ -508,11 +508,26 @@ fn model_file(name: &str, bytes: &[u8]) {
     }
 }
 
+/// What is found of the use of tensors is about the tensors that there are.
+fn check_usage(files: &[InputFile<'_>], model: &Model) {
+    // What can't be followed is an error: it must not be a panic.
+    let Ok(usage) = model::usage(files, model) else {
+        return;
+    };
+    assert_eq!(usage.tensors.len(), model.tensors.len());
+    for group in &usage.groups {
+        assert!(group.len() > 1 && group.is_sorted());
+        let dtype = model.tensors[group[0]].dtype;
+        assert!(group.iter().all(|&t| model.tensors[t].dtype == dtype));
+    }
+}
+
 /// A model with other elements in its first tensor holds the same tensors in the same places.
 fn check_rewriting(files: &[InputFile<'_>]) {
     let Ok(model) = model::read(files) else {
         return;
     };
+    check_usage(files, &model);
     let first = model
         .tensors
         .iter()

@@ -18,7 +18,7 @@ use common::data;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use tfzip::model::{self, InputFile, Role};
+use tfzip::model::{self, InputFile, Model, Role, Usage};
 
 const EXPECTED: &str = include_str!("usage.tsv");
 
@@ -31,6 +31,26 @@ const FOLDERS: [(&str, bool); 7] = [
     ("keras", false),
     ("saved_model", true),
     ("checkpoint", true),
+];
+
+/// TFLite models: how many of their tensors say how their integers stand for numbers, with how many
+/// scales in all, as TFLite's own schema says.
+const QUANTIZED: [(&str, [usize; 2]); 5] = [
+    ("ds_cnn_quantized.tflite", [20, 1154]),
+    ("face_detection_front.tflite", [0, 0]),
+    ("hand_landmark_sparse.tflite", [0, 0]),
+    ("mlperf-kws-int8.tflite", [20, 1154]),
+    ("small-dynamic-int8.tflite", [2, 400]),
+];
+
+/// Models that have no graph, or one of constants alone.
+const WITHOUT_GRAPH: [(&str, &str); 6] = [
+    ("pruned", "hand-sparse-f32.pb"),
+    ("pruned", "face-sparse-f16.pb"),
+    ("keras", "m.keras"),
+    ("keras", "m.weights.h5"),
+    ("keras", "mlperf-wakeword.h5"),
+    ("checkpoint", "v1-lenet300-dense/model.ckpt"),
 ];
 
 /// The files below a folder, by their names in it.
@@ -102,4 +122,49 @@ fn real_models_have_these_weights() {
         assert!(expected.contains(&line.as_str()), "not expected: {line}");
     }
     assert_eq!(found.len(), expected.len());
+}
+
+/// The model in one file, and how its tensors are used.
+fn look(path: &Path) -> (Model, Usage) {
+    let bytes = fs::read(path).unwrap();
+    let files = [InputFile {
+        name: "model",
+        bytes: &bytes,
+    }];
+    let model = model::read(&files).unwrap();
+    let usage = model::usage(&files, &model).unwrap();
+    (model, usage)
+}
+
+#[test]
+fn without_a_graph_nothing_is_known() {
+    for (folder, name) in WITHOUT_GRAPH {
+        let Some(folder) = data(folder) else {
+            return;
+        };
+        let (model, usage) = look(&folder.join(name));
+        assert_eq!(usage.tensors.len(), model.tensors.len());
+        assert!(usage.tensors.iter().all(|t| t.role == Role::Unknown));
+        assert!(usage.groups.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn integers_of_tflite_models_stand_for_numbers() {
+    let Some(folder) = data("tflite") else {
+        return;
+    };
+    for (name, expected) in QUANTIZED {
+        let (model, usage) = look(&folder.join(name));
+        let mut n_scales = Vec::new();
+        for (tensor, usage) in model.tensors.iter().zip(&usage.tensors) {
+            if let Some(quantization) = &usage.quantization {
+                let n = quantization.scales.len();
+                assert_eq!(quantization.zero_points, vec![0; n]);
+                assert!(n == 1 || n as u64 == tensor.shape[quantization.axis]);
+                n_scales.push(n);
+            }
+        }
+        assert_eq!([n_scales.len(), n_scales.iter().sum()], expected, "{name}");
+    }
 }

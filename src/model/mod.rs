@@ -4,6 +4,9 @@
 //! and what users call it; it knows nothing of how holes are stored. When the bytes in a hole are
 //! changed, it repairs what the file says about them (checksums).
 //!
+//! What the graphs in the files say of how tensors are used is another question, which [`usage`]
+//! answers once the model is known.
+//!
 //! Each kind of file is one submodule with one `Kind`, listed in `KINDS`; the kinds don't know
 //! of each other, but that a Keras archive holds an HDF5 file.
 

@@ -326,4 +326,6 @@ fn hide_overlaps(listed: &mut [Listed]) {
 }
 
 #[cfg(test)]
+pub(super) mod build;
+#[cfg(test)]
 mod tests;

@@ -68,7 +68,9 @@ impl Search<'_, '_, '_> {
             let Some((_, first, objects)) = bound.get(&function) else {
                 continue;
             };
-            for (i, &object) in objects.iter().enumerate() {
+            let n_inputs = self.flow.inputs[node].len();
+            let objects = objects.iter().take(n_inputs.saturating_sub(*first));
+            for (i, &object) in objects.enumerate() {
                 let handle = object.and_then(|object| self.flow.value(Place::Object(object)));
                 let (Some(a), Some(b)) = (
                     self.variable(self.flow.input(node, first + i)),

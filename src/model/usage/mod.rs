@@ -22,6 +22,7 @@ mod flow;
 mod graph;
 mod groups;
 mod message;
+mod names;
 mod objects;
 mod op;
 mod savers;
@@ -101,8 +102,13 @@ pub struct Quantization {
 ///
 /// # Errors
 /// `Model` when a graph is damaged, or its functions call each other in more ways than can be
-/// followed.
+/// followed; `InvalidArgument` when the model is seen not to be that of the files.
 pub fn usage(files: &[InputFile<'_>], model: &Model) -> Result<Usage> {
+    let of_parts = model.parts.iter().flat_map(|part| &part.files);
+    let mut of_model = of_parts.chain(model.tensors.iter().map(|tensor| &tensor.file));
+    if of_model.any(|&file| file >= files.len()) {
+        return Err(not_of_these_files());
+    }
     let mut findings = Findings::new(model);
     for part in &model.parts {
         let &[file, ..] = part.files.as_slice() else {
@@ -132,6 +138,11 @@ pub fn usage(files: &[InputFile<'_>], model: &Model) -> Result<Usage> {
     }
     copies::find(&mut findings, files);
     Ok(findings.usage())
+}
+
+/// An error about a model that is not what these files hold.
+fn not_of_these_files() -> Error {
+    Error::invalid("expected the model that is in these files, found another one")
 }
 
 /// A file with graphs, and the checkpoint that belongs to them.
@@ -181,7 +192,15 @@ impl GraphFile<'_, '_> {
         objects: Option<&objects::Objects>,
     ) -> Result<()> {
         let graph = graph::Graph::read(parts)?;
-        variables::find(findings, self.file, &graph, &self.checkpoint, objects)
+        let n_bytes = self.files[self.file].bytes.len();
+        variables::find(
+            findings,
+            self.file,
+            n_bytes,
+            &graph,
+            &self.checkpoint,
+            objects,
+        )
     }
 }
 

@@ -84,6 +84,8 @@ pub(super) fn weights(op: &str) -> Inputs {
         "LSTMBlockCell" | "LSTMBlockCellGrad" => &[3],
         "BlockLSTM" | "BlockLSTMV2" | "BlockLSTMGrad" | "BlockLSTMGradV2" => &[4],
         "GRUBlockCell" | "GRUBlockCellGrad" => &[2, 3],
+        // Sums of rows, which some embedding look-ups are.
+        _ if base.starts_with("SparseSegment") && !base.contains("Grad") => &[0],
         _ if base.starts_with("QuantizedConv2D") => &[1],
         _ if base.starts_with("QuantizedDepthwiseConv2D") => &[1],
         _ if base.starts_with("QuantizedMatMul") => &[0, 1],

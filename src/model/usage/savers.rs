@@ -8,7 +8,18 @@ use super::checkpoint::Stored;
 use super::flow::Place;
 use super::objects::Objects;
 use super::variables::{Search, Variable};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// What looking up may take: names and pieces can be shared, so that a small file could otherwise buy
+/// a lot of work. In bytes per byte of the file, and ever.
+const BYTES_PER_BYTE: usize = 16;
+const BYTES_ALWAYS: usize = 1 << 20;
+
+/// What looking up may take for a file of `n` bytes.
+pub(super) fn bytes_for(n: usize) -> usize {
+    n.saturating_mul(BYTES_PER_BYTE)
+        .saturating_add(BYTES_ALWAYS)
+}
 
 impl<'a> Search<'_, 'a, '_> {
     /// Asks what is saved and restored under which name.
@@ -67,7 +78,7 @@ impl<'a> Search<'_, 'a, '_> {
             None => None,
         };
         if let Some(name) = name {
-            self.store(variable, Some(saver), name, slice.unwrap_or_default());
+            self.store(variable, Some(saver), name, slice.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -102,46 +113,64 @@ impl<'a> Search<'_, 'a, '_> {
         saver: Option<usize>,
         key: &[u8],
         slice: &[u8],
-    ) {
-        let variable = &mut self.variables[variable];
-        match self.checkpoint.stored(key, slice) {
+    ) -> Result<()> {
+        let checkpoint = self.checkpoint;
+        self.spend(1 + key.len() + slice.len())?;
+        match checkpoint.stored(key, slice) {
             Stored::Whole(tensor) => {
-                if variable.whole.is_empty() {
+                let variable = &mut self.variables[variable];
+                let is_first = variable.whole.is_empty();
+                if is_first {
                     variable.saver = saver;
                 }
-                if variable.saver == saver {
+                if is_first || saver.is_some() && variable.saver == saver {
                     variable.whole.push(tensor);
                 }
                 variable.tensors.push(tensor);
             }
-            Stored::Pieces(pieces) if variable.tensors.is_empty() => {
-                variable.tensors.extend(pieces);
+            Stored::Pieces(pieces) if self.variables[variable].tensors.is_empty() => {
+                self.spend(size_of_val(pieces))?;
+                self.variables[variable].tensors.extend(pieces);
             }
             Stored::Pieces(_) | Stored::Nothing => {}
         }
+        Ok(())
+    }
+
+    /// Takes from what looking up may take.
+    fn spend(&mut self, n_bytes: usize) -> Result<()> {
+        self.bytes_left = self.bytes_left.checked_sub(n_bytes).ok_or_else(|| {
+            Error::model(format!(
+                "expected names of stored variables that take at most {BYTES_PER_BYTE} times the \
+                 file, found more"
+            ))
+        })?;
+        Ok(())
     }
 
     /// Asks the checkpoint for the keys of objects.
-    pub(super) fn ask_objects(&mut self, objects: Option<&Objects>) {
+    pub(super) fn ask_objects(&mut self, objects: Option<&Objects>) -> Result<()> {
         for variable in 0..self.variables.len() {
             let Some(&value) = self.variables[variable].handles.first() else {
                 continue;
             };
             if let (Place::Object(object), Some(objects)) = (self.flow.places[value], objects) {
                 for key in objects.keys(object) {
-                    self.store(variable, None, key.as_bytes(), b"");
+                    self.store(variable, None, key.as_bytes(), b"")?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Looks variables up under their own names, if there is nothing else.
-    pub(super) fn ask_names(&mut self) {
+    pub(super) fn ask_names(&mut self) -> Result<()> {
         for variable in 0..self.variables.len() {
             let Variable { name, tensors, .. } = &self.variables[variable];
             if tensors.is_empty() && !name.is_empty() {
-                self.store(variable, None, name.as_bytes(), b"");
+                self.store(variable, None, name.as_bytes(), b"")?;
             }
         }
+        Ok(())
     }
 }

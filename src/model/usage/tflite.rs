@@ -4,10 +4,10 @@
 //! buffer, or is handed in. So what depends on the input is known after one pass from the front, and
 //! what becomes of a tensor after one from the back.
 
-use super::Quantization;
 use super::findings::{Findings, Found, has_weights, of_file};
 use super::op::Inputs;
 use super::tflite_op::{self, Op};
+use super::{Quantization, not_of_these_files};
 use crate::error::Result;
 use crate::model::ModelTensor;
 use crate::model::tflite::flatbuffer::{Table, Vector, root};
@@ -15,11 +15,18 @@ use crate::model::tflite::{self, field};
 use crate::tensor::ElementClass;
 use std::collections::BTreeMap;
 
+/// What all lists of numbers together may take, in bytes per byte of the file.
+const LIST_BYTES_PER_BYTE: usize = 4;
+
 /// Finds the roles of the tensors of the TFLite model in file number `file`.
 pub(super) fn usage(findings: &mut Findings<'_>, bytes: &[u8], file: usize) -> Result<()> {
     let mut listed = tflite::listed(bytes, file)?;
     listed.sort_by_key(|listed| listed.tensor.start());
-    let first = of_file(findings.model, file).start;
+    let known = of_file(findings.model, file);
+    if known.len() != listed.len() {
+        return Err(not_of_these_files());
+    }
+    let first = known.start;
     let mut numbers: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     for (i, listed) in listed.iter().enumerate() {
         let of_subgraph = numbers.entry(listed.subgraph).or_default();
@@ -29,8 +36,8 @@ pub(super) fn usage(findings: &mut Findings<'_>, bytes: &[u8], file: usize) -> R
     let model = root(bytes)?;
     let ops = read_ops(model)?;
     let subgraphs = model.required(field::MODEL_SUBGRAPHS, "subgraphs")?;
-    // What stands in the file once can be asked for so often: tables could be shared.
-    let mut left = bytes.len();
+    // Lists can be shared, so that a small file could otherwise buy a lot of memory.
+    let mut left = bytes.len().saturating_mul(LIST_BYTES_PER_BYTE);
     for i in 0..subgraphs.len() {
         if let Some(numbers) = numbers.get(&i) {
             let subgraph = Subgraph::read(subgraphs.table(i)?, &ops, &mut left)?;
@@ -267,6 +274,6 @@ impl Becomes<'_> {
 fn spend(left: &mut usize, table: Table<'_>, n_bytes: usize) -> Result<()> {
     *left = left
         .checked_sub(n_bytes)
-        .ok_or_else(|| table.error("expected operators that are not shared, found more"))?;
+        .ok_or_else(|| table.error("expected lists of numbers that are not shared, found more"))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What TFLite's operators do with their inputs: which they multiply by, and which they hand on. The
 //! numbers are those of the schema's `BuiltinOperator`, the order of inputs that of the kernels.
 
-use super::op::Inputs;
+use super::op::{self, Inputs};
 
 /// An operator's op.
 pub(super) struct Op {
@@ -31,8 +31,20 @@ const CUSTOM: u32 = 32;
 /// Ops that call subgraphs, or hold a program in another language: what they multiply by isn't known.
 const OPAQUE: &[u32] = &[31, 118, 119, 173, 200, 206];
 
+/// How the names of TensorFlow's own ops begin, where a TFLite model uses one.
+const FLEX: &str = "Flex";
+
 /// The op of a code; `custom` is the name of a custom op.
 pub(super) fn op(code: u32, custom: &[u8]) -> Op {
+    let flex = std::str::from_utf8(custom).ok();
+    if let (CUSTOM, Some(flex)) = (code, flex.and_then(|name| name.strip_prefix(FLEX))) {
+        return Op {
+            name: format!("{FLEX}{flex}"),
+            weights: op::weights(flex),
+            passes: op::passes(flex).map_or(Inputs::None, |passes| passes.inputs),
+            is_known: !op::is_opaque(flex) && op::call(flex).is_none(),
+        };
+    }
     let (name, weights): (&str, &'static [usize]) = match code {
         3 => ("CONV_2D", &[1]),
         4 => ("DEPTHWISE_CONV_2D", &[1]),
@@ -113,6 +125,12 @@ mod tests {
             (transposed.weights(3), transposed.is_known),
             (Inputs::At(&[1]), true)
         );
+        let flex = op(CUSTOM, b"FlexConv2D");
+        assert_eq!(
+            (flex.weights(2), flex.name.as_str()),
+            (Inputs::At(&[1]), "FlexConv2D")
+        );
+        assert!(!op(CUSTOM, b"FlexXlaCallModule").is_known);
         assert!(!op(CUSTOM, b"Mine").is_known && op(3, b"").is_known && op(0, b"").is_known);
     }
 }

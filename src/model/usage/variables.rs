@@ -8,6 +8,7 @@ use super::flow::{Flow, Place};
 use super::graph::Graph;
 use super::objects::{self, Objects};
 use super::op::{self, Source};
+use super::savers;
 use crate::error::Result;
 use std::collections::HashMap;
 
@@ -27,10 +28,11 @@ pub(super) struct Variable<'g> {
     pub(super) constants: Vec<usize>,
 }
 
-/// Finds the roles of what is in file number `file`, and in the checkpoint of its graph.
+/// Finds the roles of what is in file number `file`, which has `n_bytes`, and in the checkpoint of its graph.
 pub(super) fn find(
     findings: &mut Findings<'_>,
     file: usize,
+    n_bytes: usize,
     graph: &Graph<'_>,
     checkpoint: &Checkpoint<'_>,
     objects: Option<&Objects>,
@@ -49,11 +51,12 @@ pub(super) fn find(
         variables: Vec::new(),
         by_value: HashMap::new(),
         strings: HashMap::new(),
+        bytes_left: savers::bytes_for(n_bytes),
     };
     search.list(&sources);
     search.ask_savers()?;
-    search.ask_objects(objects);
-    search.ask_names();
+    search.ask_objects(objects)?;
+    search.ask_names()?;
     let constants = search.constants(findings, file)?;
     search.add_roles(findings, &constants, file);
     search.join(findings, &constants);
@@ -100,6 +103,8 @@ pub(super) struct Search<'g, 'a, 'c> {
     pub(super) by_value: HashMap<usize, usize>,
     /// Strings of constants, by their value.
     pub(super) strings: HashMap<usize, Vec<&'a [u8]>>,
+    /// What is left of the bytes that looking up may take.
+    pub(super) bytes_left: usize,
 }
 
 impl<'g, 'a> Search<'g, 'a, '_> {
