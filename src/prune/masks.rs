@@ -82,9 +82,14 @@ fn is_there(w: f64) -> bool {
     w != 0.0
 }
 
+/// Whether |w| < `threshold`; NaN isn't.
+fn is_below(w: f64, threshold: f64) -> bool {
+    w.abs() < threshold
+}
+
 /// Prunes |w| < `threshold`; a comparison with NaN or an infinity prunes nothing.
 fn below(weights: &Weights<'_>, threshold: f64) -> Pruning {
-    let is_left = |&w: &f64| is_there(w) && !(w.abs() < threshold);
+    let is_left = |&w: &f64| is_there(w) && !is_below(w, threshold);
     Pruning {
         mask: weights.values.iter().map(is_left).collect(),
         threshold: Some(threshold),
@@ -101,7 +106,7 @@ fn below_in_columns(weights: &Weights<'_>, norm: f64) -> Pruning {
             variance * variance * norm
         })
         .collect();
-    let is_left = |(w, threshold): (&f64, &f64)| is_there(*w) && !(w.abs() < *threshold);
+    let is_left = |(&w, &threshold): (&f64, &f64)| is_there(w) && !is_below(w, threshold);
     let thresholds = thresholds.iter().cycle();
     Pruning {
         mask: weights.values.iter().zip(thresholds).map(is_left).collect(),

@@ -109,7 +109,7 @@ pub(crate) fn without(files: &[InputFile<'_>], weights: &[Weight<'_>]) -> Result
     rewrite(files, &copies.collect::<Vec<_>>())
 }
 
-fn rewrite(files: &[InputFile<'_>], changed: &[(usize, Vec<u8>)]) -> Result<Rewritten> {
+fn rewrite(files: &[InputFile<'_>], changed: &[NewBytes]) -> Result<Rewritten> {
     let changes: Vec<Change<'_>> = changed
         .iter()
         .map(|(tensor, bytes)| Change {
@@ -119,6 +119,9 @@ fn rewrite(files: &[InputFile<'_>], changed: &[(usize, Vec<u8>)]) -> Result<Rewr
         .collect();
     model::rewrite(files, &changes)
 }
+
+/// The number of a tensor, and its new elements.
+type NewBytes = (usize, Vec<u8>);
 
 /// What is to be done to a weight.
 struct Task<'a> {
@@ -182,11 +185,11 @@ fn prune_together(tasks: &mut [Task<'_>], rule: Rule) -> Result<()> {
 
 impl Task<'_> {
     /// Prunes the weight; gives the new bytes of all its tensors too.
-    fn run(&self, files: &[InputFile<'_>]) -> Result<(PrunedTensor, Vec<(usize, Vec<u8>)>)> {
+    fn run(&self, files: &[InputFile<'_>]) -> Result<(PrunedTensor, Vec<NewBytes>)> {
         let (weight, tensor) = (self.weight, self.weight.tensor());
         let values = weight.values();
         let Pruning { mask, threshold } = self.pruning(&values)?;
-        let mut changed: Vec<(usize, Vec<u8>)> = Vec::with_capacity(weight.copies.len());
+        let mut changed: Vec<NewBytes> = Vec::with_capacity(weight.copies.len());
         for (i, copy) in weight.copies.iter().enumerate() {
             let same = weight.copies[..i]
                 .iter()

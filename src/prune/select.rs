@@ -147,8 +147,8 @@ fn groups(model: &Model, usage: &Usage) -> Vec<Vec<usize>> {
         })
     };
     let mut groups = Vec::new();
-    for tensor in 0..model.tensors.len() {
-        match group_of[tensor].map(|group| &usage.groups[group]) {
+    for (tensor, group) in group_of.into_iter().enumerate() {
+        match group.map(|group| &usage.groups[group]) {
             None => groups.push(vec![tensor]),
             Some(members) if members.first() == Some(&tensor) => {
                 let mut members = members.clone();
