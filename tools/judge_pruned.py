@@ -372,17 +372,17 @@ def verdict(name, check):
         return False, f"{name}: FAILED, {difference}"
 
 
-def options_of(arguments):
+def parsed_options():
     parser = argparse.ArgumentParser(description="Let TensorFlow judge models tfzip has pruned.")
     for name in ("prune", "pack", "unpack"):
         parser.add_argument(name, type=Path, metavar=name.upper(), help="the program")
     parser.add_argument("data", type=Path, metavar="DATA_FOLDER", help="real models")
     parser.add_argument("--search", action="store_true", help="find the largest quality only")
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 def main():
-    options = options_of(sys.argv[1:])
+    options = parsed_options()
     judge_kinds.prepare()
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -190,9 +190,9 @@ def by_rule(bench, subject, rule, share=None):
 
 
 def masks_again(bench, subject, rule):
-    """Masks that were written, applied to the model, give the same file."""
+    """Masks that were written, applied to the model on one thread, give the same file."""
     first = bench.run(subject, "--rule", rule)
-    second = bench.run(subject, "--apply-masks", first.masks_file)
+    second = bench.run(subject, "--apply-masks", first.masks_file, "--threads", "1")
     demand(list(second.masks), list(first.masks), "the list of masks")
     for name, mask in first.masks.items():
         demand_mask(second.masks[name], mask, name)
