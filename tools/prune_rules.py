@@ -98,19 +98,20 @@ def sparsity(weights, share):
 
 
 def error(weights, limit):
-    """The longest run of smallest weights that stays within the limit, by halving."""
+    """The longest run of smallest weights within the limit, near where rounded sums say."""
     sizes = np.sort(np.abs(finite(weights)))
-    allowed = limit * norm(sizes)
-    unit = unit_of(sizes)
-    squares = ((sizes / unit) ** 2).tolist()
-    within, beyond = 0, sizes.size + 1
-    while beyond - within > 1:
-        middle = (within + beyond) // 2
-        if unit * math.sqrt(math.fsum(squares[:middle])) <= allowed:
-            within = middle
-        else:
-            beyond = middle
-    return smallest(weights, within)
+    unit, allowed = unit_of(sizes), limit * norm(sizes)
+    squares = (sizes / unit) ** 2
+
+    def is_within(n):
+        return unit * math.sqrt(exact_sum(squares[:n])) <= allowed
+
+    n = np.searchsorted(unit * np.sqrt(np.cumsum(squares)), allowed, side="right")
+    while n < sizes.size and is_within(n + 1):
+        n += 1
+    while not is_within(n):
+        n -= 1
+    return smallest(weights, n)
 
 
 def smallest(weights, n):
