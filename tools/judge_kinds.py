@@ -948,6 +948,16 @@ def cases(mode, arguments):
     return [(Path(path), Path(other), *name) for path, other, *name in groups]
 
 
+def prepare():
+    """Makes TensorFlow compute the same each time, and say nothing."""
+    # Sums in the same order each time. Determinism of all operations would refuse unseeded ones.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Let TensorFlow judge models that are more than a GraphDef.",
@@ -961,12 +971,7 @@ def main():
     if todo is None:
         parser.error("a case is not complete")
 
-    # Sums in the same order each time. Determinism of all operations would refuse unseeded ones.
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    warnings.simplefilter("ignore")
+    prepare()
     passed = failed = 0
     for case in todo:
         good, line = verdict(judge_same if options.mode == "same" else judge_zeroed, *case)
