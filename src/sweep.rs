@@ -171,8 +171,10 @@ mod tests {
     fn errors_grow_and_sizes_shrink_with_sparsity() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits-300-100.pb");
         let steps = [0.0, 0.5, 0.95, 0.98, 1.0];
-        let mut packing = PackOptions::default();
-        packing.effort = Effort::Fast;
+        let packing = PackOptions {
+            effort: Effort::Fast,
+            ..PackOptions::default()
+        };
         let report = sweep_file(path, &PruneOptions::default(), &steps, &packing).unwrap();
         assert_eq!(report.tensors.len(), 3);
         for tensor in &report.tensors {

@@ -84,7 +84,10 @@ pub(super) fn survey<W: Word>(
     let (n_background, n_alternates) = sum(&counts);
     let has_alternates =
         float && is_set_cheaper(n_alternates, total - n_background - n_alternates, total);
-    let stores_all = W::WIDTH == 1 && is_all_cheaper(elements, pattern);
+    let stores_all = match W::WIDTH {
+        1 => is_all_cheaper(elements, pattern),
+        _ => is_nearly_full::<W>(&counts, step, total),
+    };
     let has_alternates = has_alternates && !stores_all;
     let background = Background {
         pattern,
@@ -192,28 +195,44 @@ fn is_all_cheaper<W: Word>(elements: Elements<'_, W>, background: W) -> bool {
     as_symbols <= cost(&histogram) + choice(n_background, total) / BIT
 }
 
+/// Whether so few elements are the background that storing them costs less than saying where they are.
+///
+/// Positions cost a bit for each eight elements at least: in rows that have a background, or, where those are
+/// many, in all. A stored pattern costs the choice of it, as a rare symbol, and the bits that symbols don't
+/// have.
+fn is_nearly_full<W: Word>(counts: &[Counts], step: usize, total: u64) -> bool {
+    const SYMBOL_BITS: u64 = 9;
+    let n_background: u64 = counts.iter().map(|c| u64::from(c.pattern)).sum();
+    let n_mixed = counts.iter().filter(|c| c.pattern > 0).count() as u64 * step as u64;
+    let as_values = n_background * (8 * W::WIDTH as u64 - SYMBOL_BITS) * BIT;
+    let n_coded = if n_mixed > total / 4 { total } else { n_mixed };
+    let as_positions = (n_coded / 8 * BIT).saturating_sub(choice(n_background, total));
+    n_background > 0 && as_values < as_positions
+}
+
 /// The codebook of all entries, if they are few patterns.
 fn codebook<W: Word>(elements: Elements<'_, W>, background: Background<W>) -> Option<Codebook<W>> {
     if W::WIDTH == 1 {
         return None;
     }
     let is_entry = |pattern: W| {
-        pattern != background.pattern
-            && !(background.has_alternates && pattern == background.pattern.flip_top())
+        let is_background = pattern == background.pattern
+            || background.has_alternates && pattern == background.pattern.flip_top();
+        background.stores_all || !is_background
     };
     let mut patterns = BTreeSet::new();
-    let mut last = background.pattern;
+    let mut last = None;
     let mut n_entries = 0;
     for element in elements.iter() {
         n_entries += u64::from(is_entry(element));
-        if element != last
+        if Some(element) != last
             && is_entry(element)
             && patterns.insert(element)
             && patterns.len() > MAX_CODES
         {
             return None;
         }
-        last = element;
+        last = Some(element);
     }
     let n = patterns.len() as u64;
     Codebook::from_patterns(patterns).filter(|_| n_entries >= ENTRIES_PER_CODE * n)

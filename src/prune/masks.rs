@@ -2,7 +2,7 @@
 
 use super::mask::Mask;
 use super::rule::Rule;
-use super::sum::{Norm, mean_and_variance, norm, sum};
+use super::sum::{Norm, Spread, norm, sum, unit_of};
 use crate::error::Result;
 use crate::parallel;
 
@@ -47,7 +47,7 @@ impl Rule {
         let finite = || weights.values.iter().copied().filter(|w| w.is_finite());
         let half_norm = || norm(finite(), 2.0);
         match *self {
-            Self::Std(q) => below(weights, q * mean_and_variance(finite()).1.sqrt()),
+            Self::Std(q) => below(weights, q * Spread::of(finite()).deviation()),
             Self::Magnitude(t) => below(weights, t),
             Self::Norm(q) => below(weights, q * half_norm()),
             Self::ColumnVariance => below_in_columns(weights, half_norm()),
@@ -82,12 +82,12 @@ fn is_there(w: f64) -> bool {
     w != 0.0
 }
 
-/// Whether |w| < `threshold`; NaN isn't.
+/// Whether |w| < `threshold`; neither NaN nor an infinity is.
 fn is_below(w: f64, threshold: f64) -> bool {
     w.abs() < threshold
 }
 
-/// Prunes |w| < `threshold`; a comparison with NaN or an infinity prunes nothing.
+/// Prunes |w| < `threshold`.
 fn below(weights: &Weights<'_>, threshold: f64) -> Pruning {
     let is_left = |&w: &f64| is_there(w) && !is_below(w, threshold);
     Pruning {
@@ -102,7 +102,7 @@ fn below_in_columns(weights: &Weights<'_>, norm: f64) -> Pruning {
     let thresholds: Vec<f64> = (0..weights.columns)
         .map(|j| {
             let column = weights.values.iter().skip(j).step_by(columns).copied();
-            let (_, variance) = mean_and_variance(column.filter(|w| w.is_finite()));
+            let variance = Spread::of(column.filter(|w| w.is_finite())).variance();
             variance * variance * norm
         })
         .collect();
@@ -127,7 +127,7 @@ impl Ranked {
     pub(crate) fn new(values: impl Iterator<Item = f64>) -> Self {
         let mut sizes: Vec<f64> = values.filter(|w| w.is_finite()).map(f64::abs).collect();
         sizes.sort_unstable_by(f64::total_cmp);
-        let nothing = Norm::of_up_to(sizes.last().copied().unwrap_or(0.0));
+        let nothing = Norm::in_units_of(unit_of(sizes.last().copied().into_iter()));
         let mut all = nothing.clone();
         all.add(sizes.iter().copied());
         Self {
@@ -288,12 +288,14 @@ fn smallest_blocks(weights: &Weights<'_>, rows: usize, columns: usize, sparsity:
     };
     let n_rows = weights.values.len() / width;
     let n_blocks = n_rows.div_ceil(rows) * blocks_across;
+    let unit = unit_of(weights.values.iter().copied().filter(|w| w.is_finite()));
+    let values = |block: usize| ranges(block).flat_map(|range| &weights.values[range]);
     let mut sizes: Vec<(f64, usize)> = (0..n_blocks)
+        .filter(|&block| values(block).all(|w| w.is_finite()))
         .map(|block| {
-            let values = ranges(block).flat_map(|range| &weights.values[range]);
-            (sum(values.map(|w| w * w)), block)
+            let scaled = values(block).map(|w| w / unit);
+            (sum(scaled.map(|w| w * w)), block)
         })
-        .filter(|(size, _)| size.is_finite())
         .collect();
     let n = share(sparsity, n_blocks).min(sizes.len());
     if let Some(last) = n.checked_sub(1) {

@@ -11,7 +11,9 @@ use std::str::FromStr;
 /// part in sums. Where weights are equal and not all of them are to be pruned, the first ones are.
 ///
 /// A tensor is a matrix here whose rows are its last axis (spec §7.4); n is the number of its
-/// elements, and numbers of elements to be pruned are rounded to the nearest whole one, halves up.
+/// elements, and numbers of elements to be pruned are rounded to the nearest whole one, halves up. Of
+/// no elements, means and deviations are 0. Squares are of weights divided by a power of two, so that none
+/// overflows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {

@@ -11,20 +11,24 @@ pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
     sum.value()
 }
 
+/// The power of two that the largest of some finite values reaches.
+///
+/// Values are divided by it before they are squared, so that squares neither overflow nor vanish. Where they
+/// wouldn't, that changes no bit of a result.
+pub(super) fn unit_of(values: impl Iterator<Item = f64>) -> f64 {
+    let largest = values.fold(0.0, |largest: f64, w| largest.max(w.abs()));
+    let power_of_two = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits());
+    power_of_two.max(f64::MIN_POSITIVE)
+}
+
 /// √(Σw² / `divisor`); with 1 the Euclidean norm. All values are finite.
 pub(super) fn norm(values: impl Iterator<Item = f64> + Clone, divisor: f64) -> f64 {
-    let largest = values
-        .clone()
-        .fold(0.0, |largest: f64, w| largest.max(w.abs()));
-    let mut norm = Norm::of_up_to(largest);
+    let mut norm = Norm::in_units_of(unit_of(values.clone()));
     norm.add(values);
     norm.value(divisor)
 }
 
 /// A norm that grows.
-///
-/// Squares are of values divided by a power of two, so that they neither overflow nor vanish; where they
-/// wouldn't, that changes no bit of the result.
 #[derive(Clone)]
 pub(super) struct Norm {
     unit: f64,
@@ -32,11 +36,10 @@ pub(super) struct Norm {
 }
 
 impl Norm {
-    /// The norm of nothing yet, for values of at most `largest`.
-    pub(super) fn of_up_to(largest: f64) -> Self {
-        let power_of_two = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits());
+    /// The norm of nothing yet.
+    pub(super) fn in_units_of(unit: f64) -> Self {
         Self {
-            unit: power_of_two.max(f64::MIN_POSITIVE),
+            unit,
             squares: FSum::new(),
         }
     }
@@ -53,15 +56,36 @@ impl Norm {
     }
 }
 
-/// Mean, and variance Σ(w − mean)² / n, of `n` values; zeros of none.
-pub(super) fn mean_and_variance(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = values.clone().count();
-    if n == 0 {
-        return (0.0, 0.0);
+/// How far values are from their mean.
+pub(super) struct Spread {
+    unit: f64,
+    /// Σ(w − w̄)² / n in units of `unit`².
+    variance: f64,
+}
+
+impl Spread {
+    /// Of finite values; 0 of none.
+    pub(super) fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let unit = unit_of(values.clone());
+        let n = values.clone().count().max(1) as f64;
+        let scaled = values.map(|w| w / unit);
+        let mean = sum(scaled.clone()) / n;
+        let squares = scaled.map(|w| (w - mean) * (w - mean));
+        Self {
+            unit,
+            variance: sum(squares) / n,
+        }
     }
-    let mean = sum(values.clone()) / n as f64;
-    let squares = values.map(|w| (w - mean) * (w - mean));
-    (mean, sum(squares) / n as f64)
+
+    /// Σ(w − w̄)² / n; may be infinite.
+    pub(super) fn variance(&self) -> f64 {
+        self.variance * self.unit * self.unit
+    }
+
+    /// √(Σ(w − w̄)² / n).
+    pub(super) fn deviation(&self) -> f64 {
+        self.variance.sqrt() * self.unit
+    }
 }
 
 #[cfg(test)]
@@ -78,10 +102,15 @@ mod tests {
         assert_eq!(sum([1e16, 1.0, 1e-16]), 10_000_000_000_000_002.0);
         assert!(sum([]).is_sign_positive());
         assert!(sum([-0.0]).is_sign_positive());
-        assert_eq!(mean_and_variance([1.0, 3.0].into_iter()), (2.0, 1.0));
-        assert_eq!(mean_and_variance([].into_iter()), (0.0, 0.0));
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[1.0, 5.0]).variance(), 4.0);
+        assert_eq!(spread(&[1.0, 5.0]).deviation(), 2.0);
+        assert_eq!(spread(&[]).deviation(), 0.0);
         assert_eq!(norm([3.0, -4.0].into_iter(), 1.0), 5.0);
         let huge = 2f64.powi(700);
+        assert_eq!(spread(&[huge, 5.0 * huge]).deviation(), 2.0 * huge);
+        assert_eq!(spread(&[huge, 5.0 * huge]).variance(), f64::INFINITY);
+        assert_eq!(spread(&[1.0 / huge, 5.0 / huge]).deviation(), 2.0 / huge);
         assert_eq!(norm([3.0 * huge, -4.0 * huge].into_iter(), 1.0), 5.0 * huge);
         assert_eq!(norm([6.0, 2.0, 6.0, 2.0].into_iter(), 2.0), 40f64.sqrt());
         assert_eq!(norm([].into_iter(), 2.0), 0.0);
