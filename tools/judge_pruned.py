@@ -99,7 +99,7 @@ KINDS = [
     ("tflite/hand_landmark_sparse.tflite", ["--rule", "std:0.5"]),
 ]
 SIZE_MODELS = ["saved_model/*", "checkpoint/*/*.meta", "keras/*"]
-SIZE_RULES = ["sparsity:0.5", "global:0.9", "magnitude:0.01", "magnitude:1e-6", "global:0.001"]
+SIZE_RULES = ["sparsity:0.5", "global:0.9", "magnitude:0.01", "magnitude:1e-6", "global:0.05"]
 
 
 class Programs:
