@@ -17,7 +17,7 @@ use common::naive;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
-use tfzip::{Archive, DType, ElementClass, PackOptions, pack_slice};
+use tfzip::{Archive, DType, ElementClass, PackOptions, PositionKind, pack_slice};
 
 fn options(threads: usize) -> PackOptions {
     let mut options = PackOptions::default();
@@ -186,6 +186,31 @@ fn blocks_of_large_tensors_are_the_same_on_any_number_of_threads() {
     let tensor = archive.tensor("sparse").unwrap();
     assert!(tensor.layout().unwrap().unwrap().blocks > 2);
     naive::check_tensor(&tensor, &sparse);
+}
+
+/// Few zeros are values among the others, and are zeros for who asks; −0.0 too.
+#[test]
+fn a_few_zeros_among_many_weights_are_stored_like_them() {
+    let mut noise = Noise(11);
+    let mut weights = models::pruned(100 * 100, 100, &mut noise);
+    weights.iter_mut().for_each(|w| *w += 2.0);
+    for (i, zero) in [(0, 0.0), (501, -0.0), (502, 0.0), (9_999, 0.0)] {
+        weights[i] = zero;
+    }
+    let bytes = models::bytes_of_f32(&weights);
+    let model = graph(vec![constant(
+        "w",
+        DType::Float32,
+        &[100, 100],
+        bytes.clone(),
+    )]);
+    let archive = pack(&model);
+    assert!(restore(&archive) == model);
+    let tensor = archive.tensor("w").unwrap();
+    naive::check_tensor(&tensor, &bytes);
+    let layout = tensor.layout().unwrap().unwrap();
+    assert!(layout.positions.keys().eq([&PositionKind::All]));
+    assert_eq!(tensor.csr::<f32>().unwrap().nnz(), 9_996);
 }
 
 /// The fuzzer starts with the models that the other tests use. To add one, or to start afresh:
