@@ -201,6 +201,7 @@ impl Task<'_> {
             changed.push((copy.number, bytes));
         }
         let after = weight.numbers.decode(&changed[0].1);
+        let (norm, relative_error) = norm_and_error(&values, &after);
         let report = PrunedTensor {
             name: weight.name.clone(),
             copies: weight.names()[1..].iter().map(|&n| n.to_owned()).collect(),
@@ -215,7 +216,8 @@ impl Task<'_> {
             left: count(&after, |w| w != 0.0),
             not_finite: count(&values, |w| !w.is_finite()),
             threshold,
-            relative_error: relative_error(&values, &after),
+            relative_error,
+            norm,
             mask,
         };
         Ok((report, changed))
@@ -262,13 +264,13 @@ impl Task<'_> {
     }
 }
 
-/// ‖before − after‖ / ‖before‖ over finite numbers; 0 where all are zero.
-pub(super) fn relative_error(before: &[f64], after: &[f64]) -> f64 {
+/// ‖before‖ over finite numbers, and ‖before − after‖ relative to it; 0 where all are zero.
+fn norm_and_error(before: &[f64], after: &[f64]) -> (f64, f64) {
     let finite = || before.iter().zip(after).filter(|(w, _)| w.is_finite());
     let lost = norm(finite().map(|(w, left)| w - left), 1.0);
     match norm(finite().map(|(&w, _)| w), 1.0) {
-        0.0 => 0.0,
-        all => lost / all,
+        0.0 => (0.0, 0.0),
+        all => (all, lost / all),
     }
 }
 

@@ -4,6 +4,7 @@ use super::assign::ShareBits;
 use super::mask::Mask;
 use super::rule::Rule;
 use super::select::{FoundBy, LeftAlone};
+use super::sum::norm;
 use crate::model::Model;
 use crate::tensor::{DType, ElementClass, element_count};
 use std::collections::HashSet;
@@ -57,6 +58,8 @@ pub struct PrunedTensor {
     pub threshold: Option<f64>,
     /// ‖w − w′‖₂ / ‖w‖₂ with w′ the weights now, of the finite ones; 0 where all were zero.
     pub relative_error: f64,
+    /// ‖w‖₂ of the finite weights before.
+    pub norm: f64,
     /// Which elements are left.
     pub mask: Mask,
 }
@@ -87,6 +90,15 @@ impl PruneReport {
     /// How many of them are left.
     pub fn left(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.left).sum()
+    }
+
+    /// ‖w − w′‖₂ / ‖w‖₂ over all of them as if they were one; 0 where all were zero.
+    pub fn relative_error(&self) -> f64 {
+        let lost = self.tensors.iter().map(|t| t.relative_error * t.norm);
+        match norm(self.tensors.iter().map(|t| t.norm), 1.0) {
+            0.0 => 0.0,
+            all => norm(lost, 1.0) / all,
+        }
     }
 
     /// Counts the tensors whose numbers are not among `touched`.

@@ -167,6 +167,23 @@ fn what_is_no_number_stays_and_negative_zeros_do_not() {
 }
 
 #[test]
+fn errors_are_relative_to_all_finite_weights() {
+    let lost_two_of_three = norm_and_error(&[4.0, 3.0, f64::NAN], &[4.0, 0.0, f64::NAN]);
+    assert_eq!(lost_two_of_three, (5.0, 0.6));
+    assert_eq!(norm_and_error(&[0.0; 3], &[0.0; 3]), (0.0, 0.0));
+    let pruned = run(
+        &example(),
+        &rules(&["fc1/*=sparsity:1", "fc2/*=sparsity:0"]),
+    )
+    .unwrap();
+    let [fc1, fc2] = &pruned.report.tensors[..] else {
+        panic!("two weights");
+    };
+    let expected = fc1.norm / fc1.norm.hypot(fc2.norm);
+    assert!((pruned.report.relative_error() - expected).abs() < 1e-12);
+}
+
+#[test]
 fn there_must_be_something_to_do() {
     let kind = |options: &PruneOptions| run(&example(), options).unwrap_err().kind();
     assert_eq!(kind(&PruneOptions::default()), ErrorKind::InvalidArgument);

@@ -15,6 +15,8 @@ pub struct Report {
     pub left: u64,
     /// left / parameters.
     pub density: f64,
+    /// ‖w − w′‖ / ‖w‖ of all of them together.
+    pub relative_error: f64,
     /// Tensors of floats that were not pruned.
     pub other_tensors: usize,
     /// Their elements.
@@ -85,6 +87,7 @@ impl Report {
                 0 => 0.0,
                 _ => left as f64 / parameters as f64,
             },
+            relative_error: report.relative_error(),
             other_tensors: report.other_tensors,
             other_parameters: report.other_parameters,
             tensors: report.tensors.iter().map(tensor).collect(),
@@ -164,7 +167,7 @@ pub fn tensors(report: &PruneReport) -> String {
         percent(left, parameters),
         times(parameters, left),
         String::new(),
-        String::new(),
+        number(report.relative_error()),
         String::new(),
         format!("({} weights)", report.tensors.len()),
     ]);
