@@ -550,7 +550,7 @@ fn check_rewriting(files: &[InputFile<'_>]) {
         files,
         &[Change {
             tensor,
-            bytes: &changed,
+            bytes: changed.clone(),
         }],
     ) else {
         return;

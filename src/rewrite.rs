@@ -37,26 +37,22 @@ pub fn rewrite_file(
     let input = Input::open(path)?;
     let files = input.files();
     let model = model::read(&files).within(|| path.display().to_string())?;
-    let mut changed = Vec::new();
+    let mut changes = Vec::new();
     for (number, tensor) in model.tensors.iter().enumerate() {
         if let TensorData::Raw { range, .. } = &tensor.data {
             let bytes = change(tensor, &files[tensor.file].bytes[range.clone()])?;
-            changed.extend(bytes.map(|bytes| (number, bytes)));
+            changes.extend(bytes.map(|bytes| Change {
+                tensor: number,
+                bytes,
+            }));
         }
     }
-    let changes: Vec<Change<'_>> = changed
-        .iter()
-        .map(|(tensor, bytes)| Change {
-            tensor: *tensor,
-            bytes,
-        })
-        .collect();
     let rewritten = model::rewrite(&files, &changes).within(|| path.display().to_string())?;
     write(&input, &rewritten.files, output, overwrite)?;
     Ok(RewriteReport {
-        changed: changed
+        changed: changes
             .iter()
-            .map(|(number, _)| model.tensors[*number].name.clone())
+            .map(|change| model.tensors[change.tensor].name.clone())
             .collect(),
         warnings: rewritten.warnings,
     })

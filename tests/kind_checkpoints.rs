@@ -244,7 +244,7 @@ fn a_changed_tensor_leaves_all_else_as_it_was() {
             .collect();
         let change = Change {
             tensor: largest,
-            bytes: &bytes,
+            bytes: bytes.clone(),
         };
         let rewritten = model::rewrite(&inputs(&before), &[change]).unwrap();
         assert_eq!(rewritten.warnings, [""; 0], "{folder}");

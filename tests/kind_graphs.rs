@@ -85,10 +85,9 @@ fn inputs(files: &[(String, Vec<u8>)]) -> Vec<InputFile<'_>> {
 
 /// The model with the tensor `number` set to `byte` throughout.
 fn filled(files: &[InputFile<'_>], model: &Model, number: usize, byte: u8) -> Rewritten {
-    let bytes = vec![byte; n_bytes(&model.tensors[number])];
     let change = Change {
         tensor: number,
-        bytes: &bytes,
+        bytes: vec![byte; n_bytes(&model.tensors[number])],
     };
     model::rewrite(files, &[change]).unwrap()
 }
@@ -207,7 +206,7 @@ fn fingerprints_follow_the_variables() {
         };
         let change = Change {
             tensor: weights,
-            bytes: &files[model.tensors[weights].file].bytes[range.clone()],
+            bytes: files[model.tensors[weights].file].bytes[range.clone()].to_vec(),
         };
         let same = model::rewrite(&files, &[change]).unwrap();
         assert_eq!(same.warnings, [""; 0], "{name}");

@@ -78,10 +78,9 @@ fn a_changed_tensor_is_all_that_changes() {
         let TensorData::Raw { range, .. } = &model.tensors[tensor].data else {
             panic!("{name} has raw tensors");
         };
-        let zeros = vec![0; range.len()];
         let changes = [Change {
             tensor,
-            bytes: &zeros,
+            bytes: vec![0; range.len()],
         }];
         let input = [InputFile {
             name,

@@ -71,10 +71,9 @@ fn a_change_changes_a_buffer_and_nothing_else() {
             let TensorData::Raw { range, .. } = &model.tensors[number].data else {
                 panic!("{name}: {} is opaque", model.tensors[number].name);
             };
-            let zeros = vec![0; range.len()];
             let change = Change {
                 tensor: number,
-                bytes: &zeros,
+                bytes: vec![0; range.len()],
             };
             let bytes = &bytes[..];
             let new = model::rewrite(&[InputFile { name, bytes }], &[change]).unwrap();

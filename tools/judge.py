@@ -405,9 +405,13 @@ def main():
 
     tf.config.experimental.enable_op_determinism()
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
+    return tally(itertools.starmap(judge, zip(files[::2], files[1::2])))
+
+
+def tally(verdicts):
+    """Print verdicts, each whether it is good and a line, and their sum; the exit status."""
     passed = failed = 0
-    for original, restored in zip(files[::2], files[1::2]):
-        good, line = judge(original, restored)
+    for good, line in verdicts:
         print(line, flush=True)
         passed, failed = passed + good, failed + (not good)
     print(f"{passed} passed, {failed} failed")

@@ -46,7 +46,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from judge import BATCH, MAX_ATTEMPTS, REASON_CHARS, SEED, Difference, NotExecuted
-from judge import all_tensors, bits, imported, random_array, seeded, tensor_bits, to_array
+from judge import all_tensors, bits, imported, random_array, seeded, tally, tensor_bits, to_array
 
 import absl.logging
 import h5py
@@ -972,13 +972,8 @@ def main():
         parser.error("a case is not complete")
 
     prepare()
-    passed = failed = 0
-    for case in todo:
-        good, line = verdict(judge_same if options.mode == "same" else judge_zeroed, *case)
-        print(line, flush=True)
-        passed, failed = passed + good, failed + (not good)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    judge_one = judge_same if options.mode == "same" else judge_zeroed
+    return tally(verdict(judge_one, *case) for case in todo)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ passed, 1 some failed, 2 wrong usage.
 import argparse
 import functools
 import gzip
+import itertools
 import json
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import judge_kinds
-from judge import Difference, all_tensors, bits, load, to_array
+from judge import Difference, all_tensors, bits, load, tally, to_array
 
 import numpy as np
 import tensorflow as tf
@@ -384,18 +385,12 @@ def parsed_options():
 def main():
     options = parsed_options()
     judge_kinds.prepare()
-    passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         programs = Programs(options.prune, options.pack, options.unpack, folder)
         todo = checks(programs, options.data)
         if options.search:
             todo = [("search", functools.partial(search_quality, programs, options.data))]
-        for name, check in todo:
-            good, line = verdict(name, check)
-            print(line, flush=True)
-            passed, failed = passed + good, failed + (not good)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+        return tally(itertools.starmap(verdict, todo))
 
 
 if __name__ == "__main__":

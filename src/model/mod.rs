@@ -246,11 +246,11 @@ pub fn read(files: &[InputFile<'_>]) -> Result<Model> {
 
 /// New elements for a tensor.
 #[derive(Clone, Debug)]
-pub struct Change<'a> {
+pub struct Change {
     /// Number of the tensor in [`Model::tensors`].
     pub tensor: usize,
     /// Its stored elements, little-endian: as many bytes as its range has.
-    pub bytes: &'a [u8],
+    pub bytes: Vec<u8>,
 }
 
 /// A model with other elements in some tensors.
@@ -269,7 +269,7 @@ pub struct Rewritten {
 /// # Errors
 /// `InvalidArgument` if a change does not fit its tensor; `Model` if it would change anything but its
 /// tensor; as [`read`].
-pub fn rewrite(files: &[InputFile<'_>], changes: &[Change<'_>]) -> Result<Rewritten> {
+pub fn rewrite(files: &[InputFile<'_>], changes: &[Change]) -> Result<Rewritten> {
     let model = read(files)?;
     let mut output: Vec<OutputFile<'_>> = files
         .iter()
@@ -293,7 +293,7 @@ pub fn rewrite(files: &[InputFile<'_>], changes: &[Change<'_>]) -> Result<Rewrit
                 )));
             }
         };
-        output[tensor.file].bytes[range.clone()].copy_from_slice(change.bytes);
+        output[tensor.file].bytes[range.clone()].copy_from_slice(&change.bytes);
         changed.push(Changed {
             file: tensor.file,
             range,

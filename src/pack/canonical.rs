@@ -9,27 +9,23 @@ use crate::tensor::ElementClass;
 /// Checksums that the files keep are repaired. The files are held in memory.
 pub(super) fn canonical_zeros(files: &[InputFile<'_>]) -> Result<Option<Rewritten>> {
     let model = model::read(files)?;
-    let mut changed = Vec::new();
+    let mut changes = Vec::new();
     for (number, tensor) in model.tensors.iter().enumerate() {
         if let (TensorData::Raw { range, .. }, ElementClass::Float) =
             (&tensor.data, tensor.dtype.class())
         {
             let mut bytes = files[tensor.file].bytes[range.clone()].to_vec();
             if make_positive(&mut bytes, tensor.dtype.width().unwrap_or(1)) {
-                changed.push((number, bytes));
+                changes.push(Change {
+                    tensor: number,
+                    bytes,
+                });
             }
         }
     }
-    if changed.is_empty() {
+    if changes.is_empty() {
         return Ok(None);
     }
-    let changes: Vec<Change<'_>> = changed
-        .iter()
-        .map(|(tensor, bytes)| Change {
-            tensor: *tensor,
-            bytes,
-        })
-        .collect();
     model::rewrite(files, &changes).map(Some)
 }
 

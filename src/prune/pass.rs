@@ -74,14 +74,14 @@ pub fn prune(files: &[InputFile<'_>], options: &PruneOptions) -> Result<Pruned> 
         )));
     }
     let mut report = PruneReport::new(left_alone);
-    let mut changed = Vec::new();
+    let mut changes = Vec::new();
     for done in parallel::map(&tasks, |task| task.run(files)) {
-        let (tensor, changes) = done?;
+        let (tensor, more) = done?;
         report.tensors.push(tensor);
-        changed.extend(changes);
+        changes.extend(more);
     }
-    report.count_others(&model, changed.iter().map(|(number, _)| *number));
-    let rewritten = rewrite(files, &changed)?;
+    report.count_others(&model, changes.iter().map(|change| change.tensor));
+    let rewritten = model::rewrite(files, &changes)?;
     Ok(Pruned { report, rewritten })
 }
 
@@ -101,27 +101,16 @@ pub(crate) fn without(files: &[InputFile<'_>], weights: &[Weight<'_>]) -> Result
         let mut bytes = copy.bytes.to_vec();
         let mask = Mask::none_of(bytes.len() / weight.numbers.width());
         weight.numbers.clear(&mut bytes, &mask);
-        (copy.number, bytes)
+        Change {
+            tensor: copy.number,
+            bytes,
+        }
     };
     let copies = weights
         .iter()
         .flat_map(|weight| weight.copies.iter().map(move |copy| empty(weight, copy)));
-    rewrite(files, &copies.collect::<Vec<_>>())
+    model::rewrite(files, &copies.collect::<Vec<_>>())
 }
-
-fn rewrite(files: &[InputFile<'_>], changed: &[NewBytes]) -> Result<Rewritten> {
-    let changes: Vec<Change<'_>> = changed
-        .iter()
-        .map(|(tensor, bytes)| Change {
-            tensor: *tensor,
-            bytes,
-        })
-        .collect();
-    model::rewrite(files, &changes)
-}
-
-/// The number of a tensor, and its new elements.
-type NewBytes = (usize, Vec<u8>);
 
 /// What is to be done to a weight.
 struct Task<'a> {
@@ -185,22 +174,25 @@ fn prune_together(tasks: &mut [Task<'_>], rule: Rule) -> Result<()> {
 
 impl Task<'_> {
     /// Prunes the weight; gives the new bytes of all its tensors too.
-    fn run(&self, files: &[InputFile<'_>]) -> Result<(PrunedTensor, Vec<NewBytes>)> {
+    fn run(&self, files: &[InputFile<'_>]) -> Result<(PrunedTensor, Vec<Change>)> {
         let (weight, tensor) = (self.weight, self.weight.tensor());
         let values = weight.values();
         let Pruning { mask, threshold } = self.pruning(&values)?;
-        let mut changed: Vec<NewBytes> = Vec::with_capacity(weight.copies.len());
+        let mut changes: Vec<Change> = Vec::with_capacity(weight.copies.len());
         for (i, copy) in weight.copies.iter().enumerate() {
             let same = weight.copies[..i]
                 .iter()
                 .position(|c| c.bytes == copy.bytes);
             let bytes = match same {
-                Some(same) => changed[same].1.clone(),
+                Some(same) => changes[same].bytes.clone(),
                 None => self.change(copy.bytes, &mask),
             };
-            changed.push((copy.number, bytes));
+            changes.push(Change {
+                tensor: copy.number,
+                bytes,
+            });
         }
-        let after = weight.numbers.decode(&changed[0].1);
+        let after = weight.numbers.decode(&changes[0].bytes);
         let (norm, relative_error) = norm_and_error(&values, &after);
         let report = PrunedTensor {
             name: weight.name.clone(),
@@ -220,7 +212,7 @@ impl Task<'_> {
             norm,
             mask,
         };
-        Ok((report, changed))
+        Ok((report, changes))
     }
 
     /// What rule and mask leave.

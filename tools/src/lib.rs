@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod cli;
 pub mod compare;
+mod counter;
 pub mod elements;
 pub mod limit;
 pub mod npy;

@@ -1,5 +1,6 @@
 //! What general compressors need for the same model file.
 
+use crate::counter::Counter;
 use flate2::write::GzEncoder;
 use liblzma::stream::PRESET_EXTREME;
 use liblzma::write::XzEncoder;
@@ -72,18 +73,4 @@ fn join<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Counts bytes.
-struct Counter(u64);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

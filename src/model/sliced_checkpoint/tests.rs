@@ -282,7 +282,7 @@ fn blocks_are_repaired() {
                 .iter()
                 .position(|t| t.name == expected[changed].0)
                 .unwrap();
-            let bytes = expected[changed].2.as_ref().unwrap();
+            let bytes = expected[changed].2.clone().unwrap();
             let rewritten = model::rewrite(
                 &inputs,
                 &[Change {

@@ -364,8 +364,7 @@ fn tensors_share_all_bytes_or_none() {
 /// Zeroes the tensors of these names, and returns the files and the warnings.
 fn zero(files: &Files, names: &[&str]) -> (Files, Vec<String>) {
     let model = model::read(&inputs(files)).unwrap();
-    let zeros = [0; 40];
-    let changes: Vec<Change<'_>> = model
+    let changes: Vec<Change> = model
         .tensors
         .iter()
         .enumerate()
@@ -373,7 +372,7 @@ fn zero(files: &Files, names: &[&str]) -> (Files, Vec<String>) {
         .map(|(number, tensor)| match &tensor.data {
             TensorData::Raw { range, .. } => Change {
                 tensor: number,
-                bytes: &zeros[..range.len()],
+                bytes: vec![0; range.len()],
             },
             TensorData::Opaque => panic!("an opaque tensor"),
         })
@@ -436,10 +435,9 @@ fn a_checksum_without_a_place_is_refused() {
     ];
     let files = files(&entries, vec![odd], PLAIN);
     let files = inputs(&files);
-    let zeros = [0; 4];
     let change = Change {
         tensor: 0,
-        bytes: &zeros,
+        bytes: vec![0; 4],
     };
     let error = model::rewrite(&files, &[change]).unwrap_err();
     assert!(

@@ -1,5 +1,6 @@
 //! Error and size against sparsity, as a picture.
 
+use crate::text::grouped;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use tfzip::SweepReport;
@@ -44,12 +45,15 @@ fn errors(report: &SweepReport, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Dr
         .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
     chart
         .configure_mesh()
+        .light_line_style(TRANSPARENT)
         .x_desc("sparsity")
         .y_desc("‖w − w′‖ / ‖w‖")
         .draw()?;
     for (number, tensor) in report.tensors.iter().enumerate() {
         let color = Palette99::pick(number).to_rgba();
         let points = tensor.points.iter().map(|p| (p.sparsity, p.relative_error));
+        let mut points: Vec<(f64, f64)> = points.collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let line = chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
         if number < MAX_NAMED {
             line.label(tensor.name.as_str()).legend(move |(x, y)| {
@@ -77,9 +81,14 @@ fn sizes(report: &SweepReport, steps: &[f64], area: &DrawingArea<SVGBackend<'_>,
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..1.0, 0.0..1.05 * most)?;
-    chart.configure_mesh().x_desc("sparsity").draw()?;
-    let points = steps.iter().copied().zip(bytes);
-    let points: Vec<(f64, f64)> = points.collect();
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("sparsity")
+        .y_label_formatter(&|bytes| grouped(*bytes as u64))
+        .draw()?;
+    let mut points: Vec<(f64, f64)> = steps.iter().copied().zip(bytes).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
     chart.draw_series(LineSeries::new(
         points.iter().copied(),
         BLACK.stroke_width(2),

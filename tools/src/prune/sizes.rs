@@ -1,5 +1,6 @@
 //! How large a pruned model is: as it is, gzipped, and packed.
 
+use crate::counter::Counter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -48,19 +49,5 @@ impl Sizes {
             gzip_bytes: gzip_bytes.map_err(|e| Error::io("cannot compress", e))?,
             archive_bytes: packed?.archive_bytes,
         })
-    }
-}
-
-/// Counts bytes.
-struct Counter(u64);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
