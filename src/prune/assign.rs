@@ -27,16 +27,17 @@ impl<T> Assigned<T> {
         &self.value
     }
 
-    /// Whether it is for a tensor with this name.
-    fn is_for(&self, name: &str) -> bool {
-        self.names.as_ref().is_none_or(|names| names.matches(name))
+    /// Whether it is for a tensor with one of these names.
+    pub(super) fn is_for(&self, names: &[&str]) -> bool {
+        let matches = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
+        self.names.as_ref().is_none_or(matches)
     }
 }
 
 /// The value for a tensor with these names: the last of the list that is for one of them.
 pub(super) fn assigned<'a, T>(list: &'a [Assigned<T>], names: &[&str]) -> Option<&'a T> {
-    let is_for = |assigned: &&Assigned<T>| names.iter().any(|name| assigned.is_for(name));
-    list.iter().rev().find(is_for).map(Assigned::value)
+    let mut last_first = list.iter().rev();
+    last_first.find(|a| a.is_for(names)).map(Assigned::value)
 }
 
 impl<T: FromStr<Err = Error>> FromStr for Assigned<T> {

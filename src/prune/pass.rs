@@ -13,6 +13,7 @@ use crate::error::{Error, Result, Within};
 use crate::model::{self, Change, InputFile, Model, Rewritten};
 use crate::parallel;
 use glob::Pattern;
+use std::fmt;
 
 /// What to prune, and how.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,8 @@ pub fn prune(files: &[InputFile<'_>], options: &PruneOptions) -> Result<Pruned> 
         )));
     }
     let mut report = PruneReport::new(left_alone);
+    report.unused.extend(unused(&weights, &options.rules));
+    report.unused.extend(unused(&weights, &options.share));
     let mut changes = Vec::new();
     for done in parallel::map(&tasks, |task| task.run(files)) {
         let (tensor, more) = done?;
@@ -83,6 +86,15 @@ pub fn prune(files: &[InputFile<'_>], options: &PruneOptions) -> Result<Pruned> 
     report.count_others(&model, changes.iter().map(|change| change.tensor));
     let rewritten = model::rewrite(files, &changes)?;
     Ok(Pruned { report, rewritten })
+}
+
+/// What of a list is for none of the weights.
+fn unused<T: fmt::Display>(weights: &[Weight<'_>], list: &[Assigned<T>]) -> Vec<String> {
+    let is_unused = |a: &&Assigned<T>| !weights.iter().any(|weight| a.is_for(&weight.names()));
+    list.iter()
+        .filter(is_unused)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The weights of a model that `options` choose.

@@ -18,6 +18,8 @@ pub struct PruneReport {
     pub tensors: Vec<PrunedTensor>,
     /// Weights that could not be pruned.
     pub left_alone: Vec<LeftAlone>,
+    /// Rules and numbers of bits whose names no weight has.
+    pub unused: Vec<String>,
     /// Tensors of floats that were not to be pruned: biases, batch norm, optimizer state, weights
     /// without a rule.
     pub other_tensors: usize,

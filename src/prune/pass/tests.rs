@@ -78,6 +78,12 @@ fn only_weights_with_a_rule_are_touched() {
     let pruned = run(&before, &rules(&["fc3/*=sparsity:1"])).unwrap();
     assert_eq!(pruned.report.tensors.len(), 1);
     assert_eq!(pruned.report.left(), 0);
+    assert!(pruned.report.unused.is_empty());
+    let options = rules(&["fc3/*=sparsity:1", "fc4*=std:1"]);
+    assert_eq!(
+        run(&before, &options).unwrap().report.unused,
+        ["fc4*=std:1"]
+    );
     let after = &pruned.rewritten.files[0];
     assert_eq!(floats(&before, "fc1/kernel"), floats(after, "fc1/kernel"));
     assert_eq!(pruned.report.other_tensors, 5);

@@ -25,6 +25,8 @@ pub struct Report {
     pub tensors: Vec<Tensor>,
     /// Weights that could not be pruned.
     pub left_alone: Vec<LeftAlone>,
+    /// Rules whose names no weight has.
+    pub unused: Vec<String>,
     /// Bytes, where they were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sizes: Option<Sizes>,
@@ -99,6 +101,7 @@ impl Report {
                     why: alone.why.clone(),
                 })
                 .collect(),
+            unused: report.unused.clone(),
             sizes,
         }
     }
@@ -231,6 +234,9 @@ pub fn notes(report: &PruneReport) -> Vec<String> {
             grouped(tensor.not_finite),
             printable(&tensor.name)
         ));
+    }
+    for unused in &report.unused {
+        notes.push(format!("{} is for no weight", printable(unused)));
     }
     for alone in &report.left_alone {
         notes.push(format!(
