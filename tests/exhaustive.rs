@@ -17,6 +17,7 @@ use common::container::{
 };
 use common::graph_def::{constant, graph};
 use common::{models, naive};
+use prost::encoding::WireType;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -772,6 +773,10 @@ fn every_limit_has_two_sides() {
     m.empty_folder.push("folder".to_owned());
     let tfz = archive(b"", &m);
     edge("name of a folder", &tfz, 6, |l, n| l.name_bytes = n);
+    let mut m = Manifest::default();
+    m.empty_folder.extend(["a", "b", "c"].map(str::to_owned));
+    let tfz = archive(b"", &m);
+    edge("rows of empty folders", &tfz, 3, |l, n| l.rows = n);
 
     // Bytes of two files, each of holes that are as long as one payload.
     let mut m = Manifest::default();
@@ -841,5 +846,54 @@ fn two_to_the_62_zeros_in_a_small_file_cost_nothing() {
         let (error, bytes) = measured(|| Archive::new(&tfz[..]).map(drop).unwrap_err());
         assert!(kinds.contains(&error.kind()), "{}: {error}", error.kind());
         assert!(bytes < 4 << 10, "{bytes} bytes for {error}");
+    }
+}
+
+#[test]
+fn rows_above_their_limit_are_not_kept() {
+    let _alone = alone();
+    // Names without a byte, and numbers of one byte: what grows most from the manifest to memory.
+    const MANIFEST_BYTES: usize = 8 << 20;
+    let names = |field: u32| {
+        let mut message = vec![];
+        prost::encoding::encode_key(field, WireType::LengthDelimited, &mut message);
+        message.push(0);
+        message.repeat(MANIFEST_BYTES / 3)
+    };
+    let numbers = |field: u32| {
+        let mut message = vec![];
+        prost::encoding::encode_key(field, WireType::LengthDelimited, &mut message);
+        prost::encoding::encode_varint(MANIFEST_BYTES as u64, &mut message);
+        message.resize(message.len() + MANIFEST_BYTES, 0);
+        message
+    };
+    let mut limits = Limits::default();
+    limits.rows = 1000;
+    limits.holes = 1000;
+    limits.dims = 1000;
+    limits.manifest_bytes = 2 * MANIFEST_BYTES as u64;
+    let manifests = [
+        ("file_name", names(1)),
+        ("file_bytes", numbers(2)),
+        ("hole_gap", numbers(6)),
+        ("payload_width", numbers(12)),
+        (
+            "payload_columns, not packed",
+            [14 << 3, 1].repeat(MANIFEST_BYTES / 2),
+        ),
+        ("tensor_name", names(18)),
+        ("tensor_dim", numbers(22)),
+        ("tensor_nnz", numbers(26)),
+        ("empty_folder", names(27)),
+    ];
+    for (field, manifest) in manifests {
+        let stored = zstd::stream::encode_all(&manifest[..], 3).unwrap();
+        let tfz = compressed(&stored, manifest.len() as u64);
+        assert!(tfz.len() < 2 << 10);
+        let (error, bytes) = measured(|| Archive::with_limits(tfz, &limits).map(drop).unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{field}: {error}");
+        // The decoded message itself, and next to nothing more.
+        let bound = manifest.len() as u64 + (64 << 10);
+        assert!(bytes <= bound, "{field}: {bytes} bytes for {error}");
     }
 }
