@@ -9,8 +9,8 @@
 pub struct Limits {
     /// Bytes of the manifest once decoded. Default 256 MiB.
     pub manifest_bytes: u64,
-    /// Rows of each of the manifest's tables of files, sections, payloads and tensors.
-    /// Default 2^20.
+    /// Rows of each of the manifest's tables of files, empty folders, sections, payloads and
+    /// tensors. Default 2^20.
     pub rows: u64,
     /// Rows of the manifest's table of holes. Default 2^24.
     pub holes: u64,

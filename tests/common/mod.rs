@@ -6,6 +6,7 @@
     reason = "each test uses its part; the messages are TensorFlow's"
 )]
 
+pub(crate) mod container;
 pub(crate) mod graph_def;
 pub(crate) mod models;
 pub(crate) mod moods;

@@ -4,6 +4,98 @@
 use super::{Manifest, SHA256_BYTES};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+/// The first field number of each table, the table's name, and how many values its columns may
+/// have. `tensor_dim` and `empty_folder` are tables of their own.
+fn tables(limits: &Limits) -> [(usize, &'static str, u64); 8] {
+    [
+        (1, "files", limits.rows),
+        (6, "holes", limits.holes),
+        (8, "sections", limits.rows),
+        (12, "payloads", limits.rows),
+        (18, "tensors", limits.rows),
+        (22, "dimensions", limits.dims),
+        (23, "tensors", limits.rows),
+        (27, "empty folders", limits.rows),
+    ]
+}
+
+/// Field numbers of names, hashes and whatever else is not a column of numbers.
+const NAMES: [usize; 3] = [1, 18, 27];
+const HASHES: [usize; 2] = [3, 4];
+/// The last field that is a column.
+const LAST_COLUMN: usize = 27;
+
+/// No column of the message has more values than the limits allow. A byte of the message can
+/// become many bytes of memory, so this is asked before it is decoded.
+///
+/// What does not parse is left to the decoder, which comes no further than this.
+pub(super) fn check_message(mut message: &[u8], limits: &Limits) -> Result<()> {
+    let mut values = [0u64; LAST_COLUMN + 1];
+    // Ends at the end of the message too, where there is no key.
+    while let Ok((field, wire_type)) = decode_key(&mut message) {
+        let field = field as usize;
+        let n_values = match wire_type {
+            WireType::Varint => {
+                if decode_varint(&mut message).is_err() {
+                    break;
+                }
+                1
+            }
+            WireType::LengthDelimited => {
+                let length = decode_varint(&mut message)
+                    .ok()
+                    .and_then(|length| usize::try_from(length).ok());
+                let Some((content, rest)) = length.and_then(|n| message.split_at_checked(n)) else {
+                    break;
+                };
+                message = rest;
+                count(&mut values, field, content);
+                continue;
+            }
+            WireType::ThirtyTwoBit | WireType::SixtyFourBit => {
+                let n_bytes = if wire_type == WireType::ThirtyTwoBit {
+                    4
+                } else {
+                    8
+                };
+                let Some(rest) = message.get(n_bytes..) else {
+                    break;
+                };
+                message = rest;
+                0
+            }
+            // What stands in a group is counted as if it stood outside.
+            WireType::StartGroup | WireType::EndGroup => 0,
+        };
+        if let Some(values) = values.get_mut(field) {
+            *values += n_values;
+        }
+    }
+    for (field, &found) in values.iter().enumerate() {
+        let table = tables(limits)
+            .into_iter()
+            .rfind(|&(first, ..)| first <= field);
+        if let Some((_, what, limit)) = table {
+            Limits::check(what, found, limit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the values of a field with this content: one name, or as many numbers as varints end.
+fn count(values: &mut [u64], field: usize, content: &[u8]) {
+    if HASHES.contains(&field) {
+        return;
+    }
+    if let Some(values) = values.get_mut(field) {
+        *values += match NAMES.contains(&field) {
+            true => 1,
+            false => content.iter().filter(|&&byte| byte < 0x80).count() as u64,
+        };
+    }
+}
 
 /// Every column has as many values as its table has rows, and tables are within limits.
 pub(super) fn check_columns(m: &Manifest, limits: &Limits) -> Result<()> {

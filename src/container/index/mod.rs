@@ -17,7 +17,7 @@ use crate::payload::PayloadMeta;
 use crate::profile::Profile;
 use crate::stream::zstd;
 use crate::tensor::DType;
-use columns::check_columns;
+use columns::{check_columns, check_message};
 use files::{files, holes};
 use prost::Message;
 use sections::{payloads, sections};
@@ -154,20 +154,22 @@ fn read_manifest(file: &[u8], footer: Footer, limits: &Limits) -> Result<(Manife
     let stored = &file[start..end];
     compare_crc(stored, footer.crc, "manifest")?;
     let length = to_usize(footer.manifest_bytes)?;
+    let decode = |message: &[u8]| {
+        check_message(message, limits)?;
+        Manifest::decode(message)
+            .map_err(|e| Error::corrupt(format!("not a Manifest message: {e}")))
+    };
     let manifest = match footer.coding {
-        ManifestCoding::Stored if stored.len() == length => Manifest::decode(stored),
+        ManifestCoding::Stored if stored.len() == length => decode(stored)?,
         ManifestCoding::Stored => {
             return Err(Error::corrupt(format!(
                 "expected {length} bytes, found {}",
                 stored.len()
             )));
         }
-        ManifestCoding::Zstd => Manifest::decode(&zstd::decode(stored, length)?[..]),
+        ManifestCoding::Zstd => decode(&zstd::decode(stored, length)?)?,
     };
-    Ok((
-        manifest.map_err(|e| Error::corrupt(format!("not a Manifest message: {e}")))?,
-        start,
-    ))
+    Ok((manifest, start))
 }
 
 fn check(m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
