@@ -27,8 +27,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tfzip::{
-    Archive, Coding, DType, Element, Error, ErrorKind, Limits, PackOptions, PositionKind, Profile,
-    Tensor, ValueKind, pack_slice,
+    Archive, DType, Element, Error, ErrorKind, Limits, PackOptions, Profile, Tensor, pack_slice,
 };
 
 /// Counts the bytes that are in use, and remembers the most. What zstd's C code reserves for its own
@@ -682,21 +681,7 @@ fn the_archives_use_everything() {
             background |= layout.has_background;
         }
     }
-    use PositionKind as P;
-    use ValueKind as V;
-    let of_blocks = [
-        P::None,
-        P::All,
-        P::Bitmap,
-        P::RelativeIndex,
-        P::Classes,
-        P::Rows,
-    ];
-    assert!(positions.is_superset(&of_blocks.into()), "{positions:?}");
-    let of_values = [V::Raw, V::Planes, V::Codebook, V::Coded, V::Aligned];
-    assert!(values.is_superset(&of_values.into()), "{values:?}");
-    let of_streams = [Coding::Packed, Coding::Zstd, Coding::Huffman];
-    assert!(codings.is_superset(&of_streams.into()), "{codings:?}");
+    common::assert_every_kind(&positions, &values, &codings);
     assert!(profiles.len() == Profile::ALL.len(), "{profiles:?}");
     assert!(blocks > 1 && background && sections > 4);
 }

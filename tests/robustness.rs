@@ -10,10 +10,7 @@ use common::{models, naive};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use tfzip::{
-    Archive, Coding, DType, ErrorKind, Limits, PackOptions, PositionKind, Profile, Result, Tensor,
-    ValueKind, pack_slice,
-};
+use tfzip::{Archive, DType, ErrorKind, Limits, PackOptions, Profile, Result, Tensor, pack_slice};
 
 /// Models in every profile; the large one only in the default, for the sake of time.
 fn packed() -> Vec<(String, Vec<u8>)> {
@@ -137,21 +134,7 @@ fn the_packed_models_use_everything_that_is_written() {
             .map(|part| part.payloads)
             .sum::<u64>();
     }
-    use PositionKind as P;
-    use ValueKind as V;
-    let of_blocks = [
-        P::None,
-        P::All,
-        P::Bitmap,
-        P::RelativeIndex,
-        P::Classes,
-        P::Rows,
-    ];
-    assert!(positions.is_superset(&of_blocks.into()), "{positions:?}");
-    let of_values = [V::Raw, V::Planes, V::Codebook, V::Coded, V::Aligned];
-    assert!(values.is_superset(&of_values.into()), "{values:?}");
-    let of_streams = [Coding::Packed, Coding::Zstd, Coding::Huffman];
-    assert!(codings.is_superset(&of_streams.into()), "{codings:?}");
+    common::assert_every_kind(&positions, &values, &codings);
     assert!(alternates > 1 && blocks > 1 && background && shared > 0);
 }
 

@@ -12,8 +12,10 @@ pub(crate) mod models;
 pub(crate) mod moods;
 pub(crate) mod naive;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tfzip::{Coding, PositionKind, ValueKind};
 
 /// A folder of `../shared/data`, or all of it for an empty name.
 ///
@@ -52,4 +54,28 @@ pub(crate) fn shared_files(folders: &[&str]) -> Option<Vec<PathBuf>> {
     files.sort();
     assert!(!files.is_empty());
     Some(files)
+}
+
+/// Every kind of positions, of values and of streams that is written is among those found.
+#[track_caller]
+pub(crate) fn assert_every_kind(
+    positions: &BTreeSet<PositionKind>,
+    values: &BTreeSet<ValueKind>,
+    codings: &BTreeSet<Coding>,
+) {
+    use PositionKind as P;
+    use ValueKind as V;
+    let of_blocks = [
+        P::None,
+        P::All,
+        P::Bitmap,
+        P::RelativeIndex,
+        P::Classes,
+        P::Rows,
+    ];
+    assert!(positions.is_superset(&of_blocks.into()), "{positions:?}");
+    let of_values = [V::Raw, V::Planes, V::Codebook, V::Coded, V::Aligned];
+    assert!(values.is_superset(&of_values.into()), "{values:?}");
+    let of_streams = [Coding::Packed, Coding::Zstd, Coding::Huffman];
+    assert!(codings.is_superset(&of_streams.into()), "{codings:?}");
 }
