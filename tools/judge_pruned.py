@@ -100,7 +100,16 @@ KINDS = [
     ("tflite/hand_landmark_sparse.tflite", ["--rule", "std:0.5"]),
 ]
 SIZE_MODELS = ["saved_model/*", "checkpoint/*/*.meta", "keras/*"]
-SIZE_RULES = ["sparsity:0.5", "global:0.9", "magnitude:0.01", "magnitude:1e-6", "global:0.05"]
+SIZE_RULES = [
+    "sparsity:0.5",
+    "global:0.9",
+    "global:0.05",
+    "global:0.01",
+    "global:0.003",
+    "global:0.001",
+    "magnitude:0.01",
+    "magnitude:1e-6",
+]
 
 
 class Programs:

@@ -1,7 +1,7 @@
 //! Encoding a payload: tables, blocks and directory (spec §8, §9).
 
 use super::block::EncodedBlock;
-use super::encoder::{encoder, entries};
+use super::encoder::{cheaper_encoder, encoder, entries};
 use super::record::Directory;
 use super::survey::survey;
 use super::{Elements, EncodeOptions, PayloadMeta, PayloadSpec};
@@ -50,7 +50,13 @@ fn encode_words<W: Word>(
         )));
     }
     let survey = survey(elements, spec.float, spec.columns, TARGET_ENTRIES);
-    let (encoder, first) = encoder(spec, options, elements, &survey)?;
+    let (survey, encoder, first) = match survey.storing_all(elements, spec.columns) {
+        None => {
+            let (encoder, first) = encoder(spec, options, elements, &survey)?;
+            (survey, encoder, first)
+        }
+        Some(all) => cheaper_encoder(spec, options, elements, survey, all)?,
+    };
     let table_bytes = encoder.tables.to_bytes()?;
     sink(&table_bytes)?;
     let mut directory = Directory::default();

@@ -34,6 +34,9 @@ pub(super) fn entries<W: Word>(
     )
 }
 
+/// A survey, what the payload is encoded with after it, and its block, if it has only one.
+pub(super) type Encoder<W> = (Survey<W>, BlockEncoder<W>, Option<EncodedBlock>);
+
 /// What the payload is encoded with; and its block, if it has only one.
 pub(super) fn encoder<W: Word>(
     spec: PayloadSpec,
@@ -103,6 +106,51 @@ pub(super) fn encoder<W: Word>(
         }
     }
     Ok((coded, (n_blocks == 1).then_some(block)))
+}
+
+/// What the payload is encoded with, after that one of two surveys which makes its sampled blocks smaller;
+/// and its block, if it has only one.
+pub(super) fn cheaper_encoder<W: Word>(
+    spec: PayloadSpec,
+    options: EncodeOptions,
+    elements: Elements<'_, W>,
+    one: Survey<W>,
+    other: Survey<W>,
+) -> Result<Encoder<W>> {
+    let [one, other] = [one, other].map(|survey| {
+        let (encoder, block) = encoder(spec, options, elements, &survey)?;
+        let cost = sampled_cost(options.effort, elements, &survey, &encoder, block.as_ref())?;
+        Ok::<_, Error>((cost, (survey, encoder, block)))
+    });
+    let (one, other) = (one?, other?);
+    Ok(if other.0 < one.0 { other.1 } else { one.1 })
+}
+
+/// Bytes of the sampled blocks and their share of the tables for each element, in units of 2^-64.
+fn sampled_cost<W: Word>(
+    effort: Effort,
+    elements: Elements<'_, W>,
+    survey: &Survey<W>,
+    encoder: &BlockEncoder<W>,
+    only_block: Option<&EncodedBlock>,
+) -> Result<u128> {
+    let n_blocks = survey.blocks.len();
+    let sampled: Vec<usize> = sample_blocks(n_blocks, effort).collect();
+    let of_tables = encoder.tables.to_bytes()?.len() * sampled.len() / n_blocks;
+    let of_blocks = match only_block {
+        Some(block) => block.bytes.len(),
+        None => parallel::map(&sampled, |&block| {
+            let block = entries(elements, &survey.blocks[block], survey);
+            encoder.encode(&block).map(|block| block.bytes.len())
+        })
+        .into_iter()
+        .sum::<Result<usize>>()?,
+    };
+    let n_elements: usize = sampled
+        .iter()
+        .map(|&block| survey.blocks[block].len())
+        .sum();
+    Ok((((of_tables + of_blocks) as u128) << 64) / n_elements.max(1) as u128)
 }
 
 /// Whether classes of columns are looked for.

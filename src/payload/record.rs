@@ -408,6 +408,46 @@ mod tests {
         assert_eq!(record.blocks_of(7..7), 0..0);
     }
 
+    /// Of two densities of rows and one that is cut into blocks, with a few zeros.
+    #[test]
+    fn every_few_zeros_make_a_payload_smaller() {
+        for (n, columns) in [(4_000u32, 40), (4_000, 4_000), (150_000, 500)] {
+            let weight = |i: u32| {
+                let noise = i.wrapping_mul(2_654_435_761).rotate_left(13) ^ i;
+                // Rows are of two scales, as they are where inputs differ.
+                let scale = if i / columns % 3 == 0 { 0.01 } else { 1.0 };
+                (noise as f32 / u32::MAX as f32 - 0.5) * scale
+            };
+            let bytes_with_zeros = |n_zeros: u32| {
+                let every = n.checked_div(n_zeros).unwrap_or(u32::MAX);
+                let weights: Vec<u32> = (0..n)
+                    .map(|i| match i % every == every - 1 {
+                        true => 0,
+                        false => weight(i).to_bits(),
+                    })
+                    .collect();
+                let spec = PayloadSpec {
+                    width: 4,
+                    columns: columns.into(),
+                    float: true,
+                };
+                let bytes = to_le_bytes(&weights);
+                let (record, meta) = encode_to_vec(spec, &bytes);
+                assert_eq!(decode(&record, meta).unwrap(), bytes);
+                record.len()
+            };
+            let mut before = bytes_with_zeros(0);
+            for thousandths in [1, 2, 5, 10, 20, 50, 100, 200] {
+                let after = bytes_with_zeros(n * thousandths / 1000);
+                assert!(
+                    after < before,
+                    "{n} {columns} {thousandths}: {before} {after}"
+                );
+                before = after;
+            }
+        }
+    }
+
     #[test]
     fn no_change_of_a_byte_goes_unseen() {
         let patterns: Vec<u16> = (0..500)

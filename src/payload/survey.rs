@@ -39,6 +39,8 @@ pub(super) struct Survey<W> {
     pub(super) n_alternates: u64,
     /// The elements of each block.
     pub(super) blocks: Vec<Range<usize>>,
+    /// Entries that blocks get.
+    target: u64,
 }
 
 /// Occurrences of a pattern and of its alternate in a step.
@@ -46,6 +48,34 @@ pub(super) struct Survey<W> {
 struct Counts {
     pattern: u32,
     alternate: u32,
+}
+
+/// A background of at most this share of the elements may be cheaper as values: 1 / 8.
+const FEW_SHARE: u64 = 8;
+
+impl<W: Word> Survey<W> {
+    /// The same payload with its background among the entries, if that may be cheaper: where it is little.
+    pub(super) fn storing_all(&self, elements: Elements<'_, W>, columns: u64) -> Option<Self> {
+        let total = elements.len() as u64;
+        let n_others = total - self.n_entries;
+        if W::WIDTH == 1 || n_others == 0 || n_others > total / FEW_SHARE {
+            return None;
+        }
+        let background = Background {
+            has_alternates: false,
+            stores_all: true,
+            ..self.background
+        };
+        let step = step_elements(columns);
+        Some(Self {
+            background,
+            codebook: codebook(elements, background),
+            n_entries: total,
+            n_alternates: 0,
+            blocks: cut(elements.len(), W::WIDTH, step, self.target, |_| 0),
+            target: self.target,
+        })
+    }
 }
 
 /// Looks at all elements of a payload in rows of `columns`, whose blocks get `target` entries.
@@ -84,10 +114,7 @@ pub(super) fn survey<W: Word>(
     let (n_background, n_alternates) = sum(&counts);
     let has_alternates =
         float && is_set_cheaper(n_alternates, total - n_background - n_alternates, total);
-    let stores_all = match W::WIDTH {
-        1 => is_all_cheaper(elements, pattern),
-        _ => is_nearly_full::<W>(&counts, step, total),
-    };
+    let stores_all = W::WIDTH == 1 && is_all_cheaper(elements, pattern);
     let has_alternates = has_alternates && !stores_all;
     let background = Background {
         pattern,
@@ -121,6 +148,7 @@ pub(super) fn survey<W: Word>(
                 }
             },
         ),
+        target,
     }
 }
 
@@ -193,21 +221,6 @@ fn is_all_cheaper<W: Word>(elements: Elements<'_, W>, background: W) -> bool {
     let total: u64 = histogram.iter().sum();
     let n_background = std::mem::take(&mut histogram[background.to_bits() as usize & 255]);
     as_symbols <= cost(&histogram) + choice(n_background, total) / BIT
-}
-
-/// Whether so few elements are the background that storing them costs less than saying where they are.
-///
-/// Positions cost a bit for each eight elements at least: in rows that have a background, or, where those are
-/// many, in all. A stored pattern costs the choice of it, as a rare symbol, and the bits that symbols don't
-/// have.
-fn is_nearly_full<W: Word>(counts: &[Counts], step: usize, total: u64) -> bool {
-    const SYMBOL_BITS: u64 = 9;
-    let n_background: u64 = counts.iter().map(|c| u64::from(c.pattern)).sum();
-    let n_mixed = counts.iter().filter(|c| c.pattern > 0).count() as u64 * step as u64;
-    let as_values = n_background * (8 * W::WIDTH as u64 - SYMBOL_BITS) * BIT;
-    let n_coded = if n_mixed > total / 4 { total } else { n_mixed };
-    let as_positions = (n_coded / 8 * BIT).saturating_sub(choice(n_background, total));
-    n_background > 0 && as_values < as_positions
 }
 
 /// The codebook of all entries, if they are few patterns.

@@ -119,6 +119,27 @@ impl<'a> BitReader<'a> {
         Ok(())
     }
 
+    /// The number of ones before the next zero, which is read too; there are at most `most` ones.
+    pub(crate) fn ones(&mut self, most: usize) -> Result<usize> {
+        let mut n = 0;
+        loop {
+            // After the end come zeros.
+            let ones = (self.peek() | 1 << 57).trailing_ones().min(57) as usize;
+            n += ones;
+            self.at += ones;
+            if n > most || self.at >= 8 * self.bytes.len() {
+                return Err(Error::corrupt(format!(
+                    "more than {most} ones before bit {}, or the end",
+                    self.at
+                )));
+            }
+            if ones < 57 {
+                self.at += 1;
+                return Ok(n);
+            }
+        }
+    }
+
     /// Bits that have been read.
     pub(crate) fn position(&self) -> usize {
         self.at

@@ -249,15 +249,29 @@ def step_form(code, low_bits=0):
 
 
 FORM_NONE, FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP = b"\0", b"\1", b"\2", b"\3"
+FORM_HOLES = b"\5"
 
 
 def classes(k, c, forms, of_column=b""):
     return u8(k - 1 | c - 1 << 4) + of_column + b"".join(forms)
 
 
-def class_set(rest, steps=(), rows=b"", low=b"", bitmaps=b""):
+def class_set(rest, steps=(), rows=b"", low=b"", bitmaps=b"", holes=b""):
     """§9.1.3: `rest` is the bundle."""
-    return b"\4" + rows + b"".join(map(varint, steps)) + rest + low + bitmaps
+    return b"\4" + rows + b"".join(map(varint, steps)) + holes + rest + low + bitmaps
+
+
+def holes_of(holes, n, more=""):
+    """§9.1.3: the `holes` in `n` positions. `more` are bits that follow."""
+    if not holes:
+        return varint(0)
+    low_bits = (n // len(holes)).bit_length() - 1
+    gaps = [hole - before - 1 for before, hole in zip([-1, *holes], holes)]
+    bits = "".join(
+        "1" * (gap >> low_bits) + "0" + low_text(gap & (1 << low_bits) - 1, low_bits)
+        for gap in gaps
+    )
+    return varint(len(holes)) + bit_bytes(bits + more)
 
 
 WINDOW, BINS, CODES = range(3)
@@ -1872,6 +1886,41 @@ def good_classes():
     single("all", "§9.1.3: all elements", 3, range(3), FORM_ALL, class_set(b""))
     single("none", "§9.1.3: no elements", 3, [], FORM_NONE, class_set(b""))
 
+    def with_holes(name, rule, n, holes):
+        members = [i for i in range(n) if i not in holes]
+        set_ = class_set(b"", holes=holes_of(holes, n))
+        single("holes-" + name, "§9.1.3: " + rule, n, members, FORM_HOLES, set_)
+
+    with_holes("1", "one hole, with seven low bits", 200, [199])
+    with_holes("ones", "holes whose gaps have several ones, and none", 50, [0, 1, 2, 49])
+    with_holes("none", "no holes: nothing follows their number", 9, [])
+    with_holes("half", "no low bits: a one for each position before a hole", 7, [1, 2, 3, 6])
+    with_holes("all", "every position is a hole: no values", 8, list(range(8)))
+    # rows 0 and 2 of class 1, row 1 of class 0; columns 1, 2 and 4 of class 0, 0 and 3 of class 1
+    forms = [FORM_HOLES, FORM_ALL, FORM_BITMAP, FORM_HOLES]
+    table = coded_tables(classes(2, 2, forms, packed([1, 0, 0, 1, 0], 1)))
+    # (0, 0): positions 0 to 2, of row 1; (1, 1): 3 to 6, of rows 0 and 2
+    set_ = class_set(
+        b"", rows=packed([1, 0, 1], 1), bitmaps=b"\1\4", holes=holes_of([2, 4, 6], 7)
+    )
+    dense, values = scattered(15, [6, 7, 5, 8, 1, 0, 14, 10])
+    made = one(1, dense, block(set_, NONE, values), 5, table)
+    good("classes-holes-parts", "§9.1.3: holes are numbered through all parts of form 5", made)
+    # no row of class 1
+    table = coded_tables(classes(2, 1, [FORM_ALL, FORM_HOLES]))
+    made = one(1, b"\1\2", block(class_set(b"", rows=b"\0\0"), NONE, raw(b"\1\2")), 1, table)
+    good("classes-holes-empty", "§9.1.3: no position in parts of form 5: no number of holes", made)
+    code, book = Code([1, 1]), [b"\5", b"\7"]
+    table = coded_tables(classes(1, 1, [FORM_HOLES]), u8(CODES), code.bits(), codebook=book)
+    set_ = class_set(b"", holes=holes_of([2], 4))
+    values = coded(b"", bundle((code, [0, 1, 1])))
+    made = one(1, b"\5\7\0\7", block(set_, NONE, values), table=table)
+    good("classes-holes-coded", "§9.2.1: coded values with holes: a bundle of their own", made)
+    table = coded_tables(classes(1, 1, [FORM_HOLES]))
+    dense = b"\1" * 4
+    made = one(1, dense, block(ALL, NONE, raw(dense, zipped)), table=table)
+    good("classes-holes-unused", "§8.2.1: form 5 in tables, and a block of another kind", made)
+
     # rows 1 and 3 of class 0, row 2 of class 1, row 0 of class 2
     code = Code({2: 1, 5: 1}, 6)
     table = coded_tables(classes(3, 1, [step_form(code), FORM_NONE, FORM_BITMAP]), bits=code.bits())
@@ -2507,9 +2556,9 @@ def bad_classes():
     table("cut", "tables that end before the forms", classes(2, 1, [FORM_ALL]))
     table("numbers-cut", "tables that end before the numbers", b"", flags=4)
     table("alphabet-cut", "tables that end before the alphabet of steps", classes(1, 1, [b"\4"]))
-    for form in (5, 15):
+    for form in (6, 15):
         table(f"form-{form}", f"form {form}", classes(1, 1, [u8(form)]), unsupported)
-    for form in range(4):
+    for form in (*range(4), 5):
         rule = f"low bits with form {form}"
         table(f"form-{form}-low-bits", rule, classes(1, 1, [u8(form | 0x10)]), unsupported)
     for low_bits in (9, 15):
@@ -2626,6 +2675,22 @@ def bad_classes():
         plain,
         values=None,
     )
+    with_holes = coded_tables(classes(1, 1, [FORM_HOLES]))
+    for name, rule, holes, n, values in (
+        ("count", "more holes than positions", varint(5) + b"\0", 4, raw(b"")),
+        ("cut", "a block that ends inside the holes", varint(4) + b"\xff", 4, None),
+        ("past-end", "a hole past the last position, by its low bits", b"\1\x0e", 7, raw(bytes(6))),
+        ("ones-past-end", "a hole past the last position, by its ones", b"\1\x07\0", 9, raw(bytes(8))),
+        ("second-past-end", "a hole past the last position", b"\2\x15", 5, raw(bytes(3))),
+        ("bits", "a bit after the holes is set", holes_of([1], 4, "1"), 4, raw(bytes(3))),
+        ("2-63", "2^63 holes", varint(1 << 63), 4, raw(b"\1")),
+    ):  # fmt: skip
+        set_ = class_set(b"", holes=holes)
+        steps_of("holes-" + name, rule, set_, n, with_holes, values=values)
+    with_holes = coded_tables(classes(2, 1, [FORM_HOLES] * 2))
+    made = one(1, bytes(4), crc(class_set(b"", rows=packed([0, 1], 1))), 2, with_holes)
+    rule = "§9.1.3: a block that ends before the number of holes"
+    bad("classes-holes-absent", "tensor", rule, made)
     all_ = coded_tables(classes(1, 1, [FORM_ALL]))
     steps_of("all-values", "fewer values than entries", class_set(b""), 4, all_)
 

@@ -533,7 +533,8 @@ def read_padding(reader):
     require(not any(padding), reader.where, "the padding is not zero")
 
 
-FORM_NONE, FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP, FORM_CODED_STEPS = range(5)
+FORM_NONE, FORM_ALL, FORM_BITMAP, FORM_CODED_BITMAP, FORM_CODED_STEPS, FORM_HOLES = range(6)
+FORMS_WITH_CODES = (FORM_CODED_BITMAP, FORM_CODED_STEPS)
 BY_SET_BITS = sorted(range(256), key=lambda symbol: (symbol.bit_count(), symbol))
 
 
@@ -543,7 +544,7 @@ class Part:
     def __init__(self, reader):
         form = reader.u8()
         self.form, self.low_bits = form & 15, form >> 4
-        if self.form > FORM_CODED_STEPS or (self.low_bits and self.form != FORM_CODED_STEPS):
+        if self.form > FORM_HOLES or (self.low_bits and self.form != FORM_CODED_STEPS):
             reject(UNSUPPORTED, reader.where, f"form {form:#04x} of a part")
         require(self.low_bits <= 8, reader.where, f"{self.low_bits} low bits of a part")
         self.order, self.code = BY_SET_BITS, None
@@ -618,7 +619,7 @@ def read_bins_and_codes(reader, tables):
         read_bins(bits, tables.coder, 8 * tables.width)
     if tables.classes:
         for part in (part for row in tables.classes.parts for part in row):
-            if part.form >= FORM_CODED_BITMAP:
+            if part.form in FORMS_WITH_CODES:
                 part.code = PrefixCode(bits, part.order)
     if tables.coder:
         order = range(tables.coder.n_symbols)
@@ -822,6 +823,28 @@ def walk(steps, escape, low_bits, low, end, where):
     return positions
 
 
+def read_holes(reader, n):
+    """§9.1.3: the numbers of those of n positions that are no entries."""
+    if n == 0:
+        return np.zeros(0, np.int64)
+    where, count = reader.where, reader.varint()
+    require(count <= n, where, f"{count} holes in {n} positions")
+    holes, at = [], 0
+    if count == 0:
+        return np.zeros(0, np.int64)
+    low_bits = (n // count).bit_length() - 1
+    bits = Bits(reader)
+    for _ in range(count):
+        while bits.take():
+            at += 1 << low_bits
+        at += sum(bits.take() << i for i in range(low_bits))
+        require(at < n, where, f"a hole at {at} of {n} positions")
+        holes.append(at)
+        at += 1
+    bits.end()
+    return np.array(holes, np.int64)
+
+
 def read_class_positions(reader, n, tables, first):
     """§9.1.3."""
     where, classes = reader.where, tables.classes
@@ -846,14 +869,16 @@ def read_class_positions(reader, n, tables, first):
             if part.form == FORM_CODED_STEPS and n_positions:
                 steps = n_steps[part] = reader.varint()
                 require(steps <= n_positions, where, f"{steps} steps in {n_positions} positions")
+    n_with_holes = {part: len(r) * len(c) for part, r, c, _ in lines if part.form == FORM_HOLES}
+    holes = read_holes(reader, sum(n_with_holes.values()))
     runs = [
         (part.code, n_steps.get(part, 0) if part.form == FORM_CODED_STEPS else n_bytes)
         for part, _, _, n_bytes in lines
-        if part.form >= FORM_CODED_BITMAP
+        if part.form in FORMS_WITH_CODES
     ]
     bundle = Bundle(reader) if any(length for _, length in runs) else None
     symbols = iter([bundle.run(*run) if bundle else np.zeros(0, np.uint8) for run in runs])
-    symbols = {part: next(symbols) for part, *_ in lines if part.form >= FORM_CODED_BITMAP}
+    symbols = {part: next(symbols) for part, *_ in lines if part.form in FORMS_WITH_CODES}
     low = {}
     for part, *_ in lines:
         if part.form == FORM_CODED_STEPS and part.low_bits:
@@ -872,6 +897,10 @@ def read_class_positions(reader, n, tables, first):
             at = np.zeros(0, np.int64)  # the positions of all lines, one after the other
             if part.form == FORM_ALL:
                 at = np.arange(len(its_rows) * c)
+            elif part.form == FORM_HOLES:
+                n_positions = n_with_holes[part]
+                at = np.setdiff1d(np.arange(n_positions), holes)
+                holes = holes[holes >= n_positions] - n_positions
             elif part.form == FORM_CODED_STEPS:
                 escape = 255 << part.low_bits
                 end = len(its_rows) * c

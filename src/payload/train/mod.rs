@@ -407,7 +407,9 @@ impl Learned {
                 })
                 .collect(),
         };
-        let needs_classes = self.classes.n_rows > 1 || self.classes.parts[0].code.is_some();
+        let first = &self.classes.parts[0];
+        let needs_classes =
+            self.classes.n_rows > 1 || first.code.is_some() || first.form == Form::Holes;
         (needs_classes.then(|| self.classes.clone()), coder, self)
     }
 }

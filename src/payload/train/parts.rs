@@ -1,7 +1,7 @@
 //! What the parts of the classes have, and in which form that is smallest.
 
 use crate::choose::cost::{BIT, code_lengths, entropy};
-use crate::sparse::classes::{ESCAPE, Form, Lines, MAX_LOW_BITS, steps_of};
+use crate::sparse::classes::{ESCAPE, Form, Lines, MAX_LOW_BITS, holes, steps_of};
 use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
 
 use super::values::smoothed;
@@ -10,11 +10,12 @@ use super::values::smoothed;
 const SMALL_GAPS: usize = 4096;
 
 /// What decoding takes, about, in units of 1/16 ns: a symbol of a bundle, an element of a bitmap, a
-/// step that leads to an entry, and low bits that are joined to it.
+/// step that leads to an entry, low bits that are joined to it, and a hole.
 const SYMBOL: u64 = 9;
 const EXPAND: u64 = 1;
 const SCATTER: u64 = 20;
 const WIDEN: u64 = 8;
+const HOLE: u64 = 64;
 
 /// What it takes more where columns have classes: a line, and an entry that is put to its column.
 const LINE: u64 = 320;
@@ -55,6 +56,9 @@ impl PartCounts {
         self.n_lines += lines.n_lines(part);
         self.n_positions += lines.len(part);
         self.n_entries += lines.n_entries(part) as u64;
+        if let Some(Form::All | Form::Holes) = form {
+            return;
+        }
         if let Some(Form::CodedSteps { low_bits }) = form {
             self.steps.resize(MAX_SYMBOLS, 0);
             let (symbols, _) = steps_of(lines.gaps(part), low_bits);
@@ -115,6 +119,9 @@ impl PartCounts {
             }
             false
         };
+        let n_holes = self.n_positions - self.n_entries;
+        let coded = holes::cost(self.n_positions, n_holes) * BIT + price.of(HOLE * n_holes);
+        consider(Form::Holes, coded + expanding, 0);
         // Only a code with a chance is made.
         let coded = entropy(&self.bitmap);
         if coded < 8 * n_bytes * BIT {
@@ -190,6 +197,10 @@ impl PartCounts {
             if all {
                 return (Form::All, None);
             }
+        }
+        // Where a sample had none, there may be some.
+        if let Form::All | Form::Holes = form {
+            return (Form::Holes, None);
         }
         let histogram = smoothed(&self.bitmap, smooth);
         let n_bytes: u64 = histogram.iter().sum();

@@ -117,6 +117,25 @@ impl Lines {
         out
     }
 
+    /// The positions of the part's lines that are no entries, numbered through all its lines.
+    pub(crate) fn holes(&self, part: usize) -> impl Iterator<Item = u32> {
+        let mut next = 0;
+        let before_entries = self.gaps(part).flat_map(move |gap| {
+            let holes = next..next + gap;
+            next = holes.end + 1;
+            holes
+        });
+        let after_last = match (self.positions[part].last(), self.ends[part].len()) {
+            (Some(last), _) => {
+                let of_last = self.positions[part].len() - 1;
+                let line = self.ends[part].partition_point(|&end| end <= of_last);
+                (line * self.lengths[part]) as u32 + last + 1
+            }
+            (None, _) => 0,
+        };
+        before_entries.chain(after_last..self.len(part) as u32)
+    }
+
     /// The gap before each entry of the part, through the ends of lines.
     pub(crate) fn gaps(&self, part: usize) -> impl Iterator<Item = u32> {
         let (mut line, mut line_start, mut after) = (0, 0u32, 0);

@@ -1,5 +1,6 @@
 //! Entries by classes of rows and columns that are alike (spec §8.2.1, §9.1.3).
 
+pub(crate) mod holes;
 mod lines;
 mod set;
 
@@ -38,6 +39,8 @@ pub(crate) enum Form {
         /// Low bits of each that are kept raw.
         low_bits: u32,
     },
+    /// The positions that are no entries.
+    Holes,
 }
 
 impl Form {
@@ -48,6 +51,7 @@ impl Form {
             Self::Bitmap => 2,
             Self::CodedBitmap => 3,
             Self::CodedSteps { low_bits } => 4 | (low_bits as u8) << 4,
+            Self::Holes => 5,
         }
     }
 
@@ -57,6 +61,7 @@ impl Form {
             (1, 0) => Ok(Self::All),
             (2, 0) => Ok(Self::Bitmap),
             (3, 0) => Ok(Self::CodedBitmap),
+            (5, 0) => Ok(Self::Holes),
             (4, low_bits) if u32::from(low_bits) <= MAX_LOW_BITS => Ok(Self::CodedSteps {
                 low_bits: low_bits.into(),
             }),
@@ -72,7 +77,7 @@ impl Form {
         match self {
             Self::CodedBitmap => Some(SymbolOrder::SetBits),
             Self::CodedSteps { .. } => Some(SymbolOrder::Number),
-            Self::None | Self::All | Self::Bitmap => None,
+            Self::None | Self::All | Self::Bitmap | Self::Holes => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A set of entries by classes, as it stands in a block (spec §9.1.3).
 
-use super::{Classes, ESCAPE, Form, Lines, steps_of};
+use super::{Classes, ESCAPE, Form, Lines, holes, steps_of};
 use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
@@ -23,7 +23,8 @@ enum Stored<'a> {
     All,
     /// As it is in the block.
     Bitmap(&'a [u8]),
-    CodedBitmap(Buffer<u8>),
+    /// As it was decoded.
+    OwnBitmap(Buffer<u8>),
     /// Steps without low bits.
     Steps(Buffer<u8>),
     /// Steps with them, and what an escape skips.
@@ -35,7 +36,7 @@ impl Stored<'_> {
     fn bitmap(&self) -> &[u8] {
         match self {
             Self::Bitmap(bytes) => bytes,
-            Self::CodedBitmap(bytes) => bytes,
+            Self::OwnBitmap(bytes) => bytes,
             _ => &[],
         }
     }
@@ -70,6 +71,7 @@ pub(crate) fn write(
     let mut runs = Vec::new();
     let mut after = Vec::new();
     let mut bitmaps = Vec::new();
+    let (mut holes, mut n_with_holes) = (Vec::new(), 0);
     for (number, part) in classes.parts.iter().enumerate() {
         if lines.len(number) == 0 {
             continue;
@@ -88,8 +90,16 @@ pub(crate) fn write(
                     after.extend(bits::pack(&low, low_bits));
                 }
             }
+            (Form::Holes, _) => {
+                let first = n_with_holes as u32;
+                holes.extend(lines.holes(number).map(|hole| first + hole));
+                n_with_holes += lines.len(number);
+            }
             _ => {}
         }
+    }
+    if n_with_holes > 0 {
+        holes::write(out, &holes, n_with_holes);
     }
     let has_bundle = runs.iter().any(|run| !run.symbols.is_empty());
     if has_bundle {
@@ -154,6 +164,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 _ => 0,
             });
         }
+        let bitmaps = self.read_holes(cursor)?;
         let mut bundle = match n_symbols.iter().any(|&n| n > 0) {
             true => Some(Bundle::read(cursor)?),
             false => None,
@@ -167,9 +178,13 @@ impl<'a, 't> ClassedSet<'a, 't> {
                 Form::None => Stored::None,
                 Form::All => Stored::All,
                 Form::Bitmap => Stored::Bitmap(&[]),
-                Form::CodedBitmap => Stored::CodedBitmap(symbols),
+                Form::CodedBitmap => Stored::OwnBitmap(symbols),
                 Form::CodedSteps { .. } => Stored::Steps(symbols),
+                Form::Holes => Stored::All,
             });
+        }
+        for (number, bitmaps) in bitmaps {
+            self.parts[number] = Stored::OwnBitmap(bitmaps);
         }
         for (stored, part) in self.parts.iter_mut().zip(&self.classes.parts) {
             if let (Stored::Steps(steps), Form::CodedSteps { low_bits }) = (&stored, part.form) {
@@ -188,6 +203,49 @@ impl<'a, 't> ClassedSet<'a, 't> {
             }
         }
         Ok(bundle)
+    }
+
+    /// Reads the holes of the parts that are kept so; returns the bitmaps of those parts that have some.
+    fn read_holes(&self, cursor: &mut Cursor<'a>) -> Result<Vec<(usize, Buffer<u8>)>> {
+        let parts = || {
+            let numbered = self.classes.parts.iter().enumerate();
+            let with_holes = numbered.filter(|(_, part)| part.form == Form::Holes);
+            with_holes.map(|(number, _)| (number, self.n_lines(number) * self.length(number)))
+        };
+        let n_positions = parts().map(|(_, n)| n).sum();
+        if n_positions == 0 {
+            return Ok(vec![]);
+        }
+        let holes = holes::read(cursor, n_positions)?;
+        let mut holes = &holes[..];
+        let mut bitmaps = Vec::new();
+        let mut first = 0;
+        for (number, n) in parts() {
+            let (of_part, rest) = holes.split_at(holes.partition_point(|&hole| hole < first + n));
+            if !of_part.is_empty() {
+                bitmaps.push((number, self.bitmap_with_holes(number, of_part, first)));
+            }
+            (holes, first) = (rest, first + n);
+        }
+        Ok(bitmaps)
+    }
+
+    /// Bitmaps of the lines of a part, whose positions are entries but for `holes`; these are numbered from
+    /// `first` on, and all lie in its lines.
+    fn bitmap_with_holes(&self, part: usize, holes: &[usize], first: usize) -> Buffer<u8> {
+        let length = self.length(part);
+        let line_bytes = length.div_ceil(8);
+        let mut bitmaps = Buffer::new(self.bitmap_bytes(part));
+        bitmaps.fill(0xff);
+        if !length.is_multiple_of(8) {
+            let ends = bitmaps.iter_mut().skip(line_bytes - 1).step_by(line_bytes);
+            ends.for_each(|end| *end = (1 << (length % 8)) - 1);
+        }
+        for &hole in holes {
+            let (line, position) = ((hole - first) / length, (hole - first) % length);
+            bitmaps[line * line_bytes + position / 8] &= !(1 << (position % 8));
+        }
+        bitmaps
     }
 
     /// Lines of a part.
@@ -223,7 +281,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
             Stored::All => self.n_lines(part) * length,
             Stored::Steps(steps) => count_nonzero(steps),
             Stored::WideSteps(steps, _) => count_nonzero(steps),
-            Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
+            Stored::Bitmap(_) | Stored::OwnBitmap(_) => {
                 let bytes = self.parts[part].bitmap();
                 if !length.is_multiple_of(8) {
                     let mut ends = bytes
@@ -309,7 +367,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     });
                 }
             }
-            Stored::Bitmap(_) | Stored::CodedBitmap(_) => {
+            Stored::Bitmap(_) | Stored::OwnBitmap(_) => {
                 let rows = BitmapRows {
                     bitmaps: part.bitmap(),
                     length,
@@ -385,7 +443,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
                     left: match &self.parts[part] {
                         Stored::None => Left::None,
                         Stored::All => Left::All,
-                        stored @ (Stored::Bitmap(_) | Stored::CodedBitmap(_)) => {
+                        stored @ (Stored::Bitmap(_) | Stored::OwnBitmap(_)) => {
                             Left::Bitmap(stored.bitmap())
                         }
                         Stored::Steps(steps) => Left::Steps(Chain::new(steps, steps.len(), ESCAPE)),
