@@ -66,6 +66,7 @@ mod output;
 mod pack;
 mod parallel;
 mod payload;
+pub mod product;
 mod profile;
 mod progress;
 pub mod prune;

@@ -16,6 +16,7 @@ pub(crate) mod fill;
 pub(crate) mod huffman;
 pub(crate) mod lookup;
 pub(crate) mod planes;
+pub(crate) mod product;
 pub(crate) mod scatter;
 pub(crate) mod unpack;
 pub(crate) mod window;

@@ -13,7 +13,7 @@ mod train;
 
 pub(crate) use encode::{EncodeStats, encode};
 pub(crate) use read::read;
-pub(crate) use record::{PayloadMeta, Record};
+pub(crate) use record::{PayloadMeta, Record, Shared};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;
