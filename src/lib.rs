@@ -54,6 +54,8 @@
 )]
 #![warn(clippy::unwrap_used)]
 
+#[cfg(any(feature = "candle", feature = "ndarray", feature = "sprs"))]
+mod adapters;
 mod archive;
 mod buffer;
 #[cfg(feature = "pack")]

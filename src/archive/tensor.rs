@@ -274,7 +274,7 @@ impl<'a> Tensor<'a> {
         self.entry().elements - self.entry().repeats
     }
 
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("tensor {:?}", self.name())
     }
 
