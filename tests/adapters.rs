@@ -130,7 +130,7 @@ mod arrays {
             let archive = one(dtype, &shape, elements);
             let tensor = &archive.tensor("t").unwrap();
             with_types!(
-                tensor, check: f32, f64, half::f16, half::bf16, i8, i16, i32, i64, u8, u16, u32, u64
+                tensor, check: f32, f64, half::f16, half::bf16, i8, i16, i32, i64, u8, u16, u32, u64, bool
             );
         }
     }
@@ -238,7 +238,7 @@ mod sparse_matrices {
             let archive = one(dtype, &shape, elements);
             let tensor = &archive.tensor("t").unwrap();
             with_types!(
-                tensor, check: f32, f64, half::f16, half::bf16, i8, i16, i32, i64, u8, u16, u32, u64
+                tensor, check: f32, f64, half::f16, half::bf16, i8, i16, i32, i64, u8, u16, u32, u64, bool
             );
         }
     }

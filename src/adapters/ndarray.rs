@@ -47,13 +47,20 @@ impl Tensor<'_> {
         mut array: ArrayViewMut<'_, T, D>,
     ) -> Result<()> {
         let found = array.shape();
-        if !found.iter().map(|&d| d as u64).eq(self.shape().iter().copied()) {
+        if !found
+            .iter()
+            .map(|&d| d as u64)
+            .eq(self.shape().iter().copied())
+        {
             let detail = format!("an array of shape {found:?} for {:?}", self.shape());
             return Err(cannot(self, detail));
         }
         match array.as_slice_mut() {
             Some(elements) => self.read_into(elements),
-            None => Err(cannot(self, "an array whose elements are not in row-major order".into())),
+            None => Err(cannot(
+                self,
+                "an array whose elements are not in row-major order".into(),
+            )),
         }
     }
 
