@@ -38,6 +38,9 @@
 //! # }
 //! ```
 //!
+//! [`product::Matrix`] multiplies a tensor with vectors without making it dense, and [`Tensor::blocks`] gives
+//! its encoded streams to those who write kernels of their own.
+//!
 //! The format is described in [`spec/FORMAT.md`](https://docs.rs/crate/tfzip/latest/source/spec/FORMAT.md).
 //! It is version 0, a draft. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
 //! Compression* (2015), with escapes instead of filler zeros; everything is compared as bit
@@ -83,7 +86,10 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
+pub use archive::{
+    Archive, Block, Blocks, Csr, EncodedPositions, EncodedRows, EncodedValues, FileInfo, Layout,
+    Part, PartKind, Tensor,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;

@@ -1,11 +1,13 @@
 //! Reading: an open `.tfz` file, its files and its tensors.
 
 mod csr;
+mod encoded;
 mod layout;
 mod restore;
 mod tensor;
 
 pub use csr::Csr;
+pub use encoded::{Block, Blocks, EncodedPositions, EncodedRows, EncodedValues};
 pub use layout::Layout;
 pub use tensor::Tensor;
 

@@ -7,6 +7,7 @@ mod encoder;
 mod entries;
 mod read;
 mod record;
+mod streams;
 mod survey;
 mod tables;
 mod train;
@@ -14,6 +15,7 @@ mod train;
 pub(crate) use encode::{EncodeStats, encode};
 pub(crate) use read::read;
 pub(crate) use record::{PayloadMeta, Record, Shared};
+pub(crate) use streams::{ValueStream, value_stream};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;
