@@ -52,12 +52,15 @@
 //! | some rows | [`rows`](Tensor::rows), [`rows_into`](Tensor::rows_into) | the blocks that they lie in | the rows, and a block |
 //! | CSR | [`csr`](Tensor::csr) | all blocks | `indptr`, `indices`, `values`; a block |
 //! | what is not zero, one by one | [`nonzeros`](Tensor::nonzeros) | a block at a time | a block |
+//! | products with vectors | [`product::Matrix`] | nothing in profile `direct`, otherwise a block at a time | the sums |
+//! | the encoded streams, for kernels of one's own | [`blocks`](Tensor::blocks) | nothing | nothing |
 //! | all elements, piece by piece | [`for_each_chunk`](Tensor::for_each_chunk) | a block at a time | a block |
 //!
 //! A block has at most 2^22 elements; what this crate packs, about 65,000 that are not zero. The type
 //! that elements are read as, an [`Element`], must mean the tensor's [`DType`]: another is an error, and
 //! nothing is ever cast. Archives and tensors are `Send` and `Sync`, and may be read by any number of
-//! threads at once without a lock.
+//! threads at once without a lock. [`docs/embedding.md`](https://docs.rs/crate/tfzip/latest/source/docs/embedding.md)
+//! is about all of this at more length, and has what each way costs on a real layer.
 //!
 //! # Features
 //!
@@ -70,6 +73,9 @@
 //! | `parallel` (default) | several threads in one call | rayon |
 //! | `zstd` | the C library's zstd decoder instead of the one in Rust, about four times as fast; needs a C compiler | zstd |
 //! | `restore` | [`Archive::restore`], [`Archive::verify`]: the model file again, and the proof that it is | sha2 |
+//! | `ndarray` | [`Tensor::to_array`], [`Tensor::read_into_array`], [`Tensor::rows_to_array`] | ndarray |
+//! | `sprs` | [`Tensor::to_sprs`], and `sprs::CsMatI` from a [`Csr`] | sprs |
+//! | `candle` | [`Archive::load`], [`Archive::load_all`], [`Tensor::to_candle`] | candle-core, which is large |
 //! | `pack` (default) | everything else: packing, pruning, repacking, rewriting, model files; with `mmap`, `restore` and `zstd` | what those need |
 //!
 //! None of them changes what is read or written, and none removes a check.
@@ -142,7 +148,10 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Nonzeros, Part, PartKind, Tensor};
+pub use archive::{
+    Archive, Block, Blocks, Csr, EncodedPositions, EncodedRows, EncodedValues, FileInfo, Layout,
+    Nonzeros, Part, PartKind, Tensor,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;
@@ -172,3 +181,8 @@ pub use values::{ValueCoderKind, ValueKind};
 #[cfg(all(feature = "pack", doctest))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And those for who links it into an app.
+#[cfg(all(feature = "pack", doctest))]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
