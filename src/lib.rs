@@ -73,9 +73,9 @@
 //! | `parallel` (default) | several threads in one call | rayon |
 //! | `zstd` | the C library's zstd decoder instead of the one in Rust, about four times as fast; needs a C compiler | zstd |
 //! | `restore` | [`Archive::restore`], [`Archive::verify`]: the model file again, and the proof that it is | sha2 |
-//! | `ndarray` | [`Tensor::to_array`], [`Tensor::read_into_array`], [`Tensor::rows_to_array`] | ndarray |
-//! | `sprs` | [`Tensor::to_sprs`], and `sprs::CsMatI` from a [`Csr`] | sprs |
-//! | `candle` | [`Archive::load`], [`Archive::load_all`], [`Tensor::to_candle`] | candle-core, which is large |
+//! | `ndarray` | tensors as arrays: `Tensor::to_array`, `Tensor::read_into_array`, `Tensor::rows_to_array` | ndarray |
+//! | `sprs` | tensors as sparse matrices: `Tensor::to_sprs`, and `sprs::CsMatI` from a [`Csr`] | sprs |
+//! | `candle` | an archive as a source of tensors: `Archive::load`, `Archive::load_all`, `Tensor::to_candle` | candle-core, which is large |
 //! | `pack` (default) | everything else: packing, pruning, repacking, rewriting, model files; with `mmap`, `restore` and `zstd` | what those need |
 //!
 //! None of them changes what is read or written, and none removes a check.
