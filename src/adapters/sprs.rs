@@ -18,9 +18,9 @@ impl Tensor<'_> {
     /// # let (tfz, _) = tfzip::pack_slice(&model, "digits-300-100.pb", &Default::default())?;
     /// let archive = tfzip::Archive::new(tfz)?;
     /// let kernel = archive.tensor("fc1/kernel")?.to_sprs::<f32>()?; // 64 rows, 300 columns
-    /// let x = vec![0.5; 64];
-    /// let y = &kernel.transpose_view() * &x; // TensorFlow's x·W
-    /// assert_eq!(y.len(), 300);
+    /// let (x, mut y) = ([0.5; 64], [0.0; 300]);
+    /// // TensorFlow's x·W
+    /// sprs::prod::mul_acc_mat_vec_csc(kernel.transpose_view(), &x[..], &mut y[..]);
     /// # let expected: f32 = kernel.iter().filter(|(_, (_, column))| *column == 7).map(|(w, _)| w / 2.0).sum();
     /// # assert!((y[7] - expected).abs() < 1e-4);
     /// # Ok(())

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Shape};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 use ndarray::{ArrayView2, Ix2};
+use sprs::prod::mul_acc_mat_vec_csc;
 use tfzip::product::Matrix;
 use tfzip::{Archive, Mapped, Tensor};
 
@@ -97,11 +98,12 @@ pub fn ndarray(archive: &Archive<Mapped>, images: &Images) -> Result<Vec<f32>> {
 }
 
 pub fn sprs(archive: &Archive<Mapped>, images: &Images) -> Result<Vec<f32>> {
-    layers::scores(archive, images, |weights, _, x| {
+    layers::scores(archive, images, |weights, n, x| {
         let kernel = weights.to_sprs::<f32>()?;
-        let mut y = Vec::new();
-        for x in x.chunks_exact(kernel.rows()) {
-            y.extend(&kernel.transpose_view() * &x.to_vec());
+        let mut y = vec![0.0; n * kernel.cols()];
+        let of_images = x.chunks_exact(kernel.rows());
+        for (x, y) in of_images.zip(y.chunks_exact_mut(kernel.cols())) {
+            mul_acc_mat_vec_csc(kernel.transpose_view(), x, y);
         }
         Ok(y)
     })
