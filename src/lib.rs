@@ -100,6 +100,9 @@ pub use tensor::{DType, Element, ElementClass};
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::{ValueCoderKind, ValueKind};
 
+/// Version of the format that this crate reads and writes (spec §3). 0 is a draft.
+pub const FORMAT_VERSION: u16 = container::VERSION;
+
 /// The example of the README compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -168,6 +168,16 @@ impl<'a> Tensor<'a> {
         self.read_range(0..self.len(), out).within(|| self.place())
     }
 
+    /// As [`read_bytes_into`](Self::read_bytes_into), of some rows of its
+    /// [`matrix_shape`](Self::matrix_shape). Decodes only the blocks that the rows lie in.
+    ///
+    /// # Errors
+    /// As [`read_bytes_into`](Self::read_bytes_into); `InvalidArgument` if there are no such rows.
+    pub fn read_row_bytes_into(&self, rows: Range<u64>, out: &mut [u8]) -> Result<()> {
+        self.read_range(self.elements_of(rows)?, out)
+            .within(|| self.place())
+    }
+
     /// The elements that are not zero, as a sparse matrix of its
     /// [`matrix_shape`](Self::matrix_shape) (spec §7.4).
     ///
