@@ -46,38 +46,57 @@
 //! No bytes of a file make this crate panic, hang, or reserve memory beyond its [`Limits`].
 
 #![deny(unsafe_code)]
+// The reader and the writer of an element stand in one file: in a build that only reads, the writers
+// are left over, and the helpers that only they have. What is a whole module of writing is left out.
+#![cfg_attr(
+    not(feature = "pack"),
+    allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
+)]
 #![warn(clippy::unwrap_used)]
 
 mod archive;
 mod buffer;
+#[cfg(feature = "pack")]
 mod choose;
+#[cfg(feature = "pack")]
 pub mod codec;
 mod container;
 mod cursor;
 mod error;
-#[cfg(any(fuzzing, test))]
+#[cfg(all(feature = "pack", any(fuzzing, test)))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod kernels;
 mod limits;
+#[cfg(feature = "mmap")]
 mod mapped;
+#[cfg(feature = "pack")]
 pub mod model;
+#[cfg(feature = "pack")]
 mod output;
+#[cfg(feature = "pack")]
 mod pack;
 mod parallel;
 mod payload;
 mod profile;
+#[cfg(feature = "pack")]
 mod progress;
+#[cfg(feature = "pack")]
 pub mod prune;
+#[cfg(feature = "pack")]
 mod pruned;
+#[cfg(feature = "pack")]
 mod repack;
+#[cfg(feature = "pack")]
 mod rewrite;
 mod sparse;
-#[cfg(test)]
+#[cfg(all(feature = "pack", test))]
 mod spec_examples;
 mod stream;
+#[cfg(feature = "pack")]
 mod sweep;
 mod tensor;
+#[cfg(feature = "pack")]
 mod unpack;
 mod values;
 mod word;
@@ -86,17 +105,25 @@ pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;
+#[cfg(feature = "mmap")]
 pub use mapped::{Mapped, with_mapped};
+#[cfg(feature = "pack")]
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use profile::{Effort, Profile};
+#[cfg(feature = "pack")]
 pub use progress::{Phase, Progress};
+#[cfg(feature = "pack")]
 pub use pruned::PrunedModel;
+#[cfg(feature = "pack")]
 pub use repack::{RepackOptions, RepackReport, repack_file, repack_slice};
+#[cfg(feature = "pack")]
 pub use rewrite::{RewriteReport, rewrite_file};
 pub use sparse::PositionKind;
 pub use stream::Coding;
+#[cfg(feature = "pack")]
 pub use sweep::{SweepPoint, SweepReport, TensorSweep, sweep_file};
 pub use tensor::{DType, Element, ElementClass};
+#[cfg(feature = "pack")]
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::{ValueCoderKind, ValueKind};
 
@@ -104,6 +131,6 @@ pub use values::{ValueCoderKind, ValueKind};
 pub const FORMAT_VERSION: u16 = container::VERSION;
 
 /// The example of the README compiles and runs.
-#[cfg(doctest)]
+#[cfg(all(feature = "pack", doctest))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,13 +2,16 @@
 
 mod csr;
 mod layout;
+#[cfg(feature = "restore")]
 mod restore;
+mod skeleton;
 mod tensor;
 
 pub use csr::Csr;
 pub use layout::Layout;
 pub use tensor::Tensor;
 
+#[cfg(feature = "pack")]
 pub(crate) use restore::Segment;
 
 use crate::container::{Index, SectionKind};
@@ -16,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::profile::Profile;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::OnceLock;
 
 /// Tensors of one name that an error tells apart.
@@ -34,19 +36,6 @@ pub struct Archive<D> {
     index: Index,
     /// Tensors by name; made at the first look-up.
     by_name: OnceLock<HashMap<String, Vec<usize>>>,
-}
-
-impl Archive<Vec<u8>> {
-    /// Reads the whole file at `path` into memory and opens it.
-    ///
-    /// # Errors
-    /// `Io` if it can't be read; otherwise as [`new`](Self::new).
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let data = std::fs::read(path)
-            .map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
-        Self::new(data)
-    }
 }
 
 impl<D: AsRef<[u8]>> Archive<D> {

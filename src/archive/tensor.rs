@@ -2,12 +2,12 @@
 
 use super::csr::{self, Csr};
 use super::layout::{self, Layout};
-use super::restore::read_skeleton;
+use super::skeleton::read_skeleton;
 use crate::container::{Index, Source, TensorRow};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
-use crate::mapped::prefer_huge_pages;
+use crate::kernels::pages::prefer_huge_pages;
 use crate::payload::{self, Record};
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;

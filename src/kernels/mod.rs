@@ -15,6 +15,7 @@ pub(crate) mod expand;
 pub(crate) mod fill;
 pub(crate) mod huffman;
 pub(crate) mod lookup;
+pub(crate) mod pages;
 pub(crate) mod planes;
 pub(crate) mod scatter;
 pub(crate) mod unpack;
