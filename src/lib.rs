@@ -78,6 +78,7 @@ mod output;
 mod pack;
 mod parallel;
 mod payload;
+pub mod product;
 mod profile;
 #[cfg(feature = "pack")]
 mod progress;

@@ -267,7 +267,7 @@ impl<'a> Tensor<'a> {
     }
 
     /// The payload's record, of a tensor that has one.
-    pub(super) fn record(&self) -> Result<Record<'a>> {
+    pub(crate) fn record(&self) -> Result<Record<'a>> {
         let Source::Payload(payload) = self.entry().source else {
             return Err(Error::invalid("the tensor has no payload"));
         };
@@ -280,7 +280,7 @@ impl<'a> Tensor<'a> {
     }
 
     /// Elements that are stored; the others repeat the last of them.
-    pub(super) fn n_stored(&self) -> u64 {
+    pub(crate) fn n_stored(&self) -> u64 {
         self.entry().elements - self.entry().repeats
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod huffman;
 pub(crate) mod lookup;
 pub(crate) mod pages;
 pub(crate) mod planes;
+pub(crate) mod product;
 pub(crate) mod scatter;
 pub(crate) mod unpack;
 pub(crate) mod window;

@@ -9,6 +9,7 @@ use crate::stream::Coding;
 use crate::stream::huffman::Bundle;
 use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;
+use std::borrow::Cow;
 
 /// Bytes of the CRC-32 at the end of a block.
 const CRC_BYTES: u64 = 4;
@@ -168,6 +169,18 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// `Corrupt` if positions lead out of the block, which [`fill`](Self::fill) would find.
     pub(crate) fn check_positions(&self) -> Result<()> {
         self.entries.ascending(self.n).map(drop)
+    }
+
+    /// The positions of the entries, in the order of their values.
+    ///
+    /// `Corrupt` if they lead out of the block.
+    pub(crate) fn positions_in_order(&self) -> Result<Cow<'_, [u32]>> {
+        self.entries.in_order(self.n)
+    }
+
+    /// The entries in their order, as they are in memory.
+    pub(crate) fn values(&self) -> &[W] {
+        &self.values[..self.entries.count(self.n) as usize]
     }
 
     /// Calls `f` with the position in the block and the little-endian bytes of each entry, by

@@ -20,7 +20,7 @@ mod train;
 #[cfg(feature = "pack")]
 pub(crate) use encode::{EncodeStats, encode};
 pub(crate) use read::read;
-pub(crate) use record::{PayloadMeta, Record};
+pub(crate) use record::{PayloadMeta, Record, Shared};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;

@@ -200,6 +200,20 @@ impl Positions<'_, '_> {
         })
     }
 
+    /// The members in the order of their values, of `n` possible ones.
+    ///
+    /// `Corrupt` if positions lead out of the block.
+    pub(crate) fn in_order(&self, n: u32) -> Result<Cow<'_, [u32]>> {
+        Ok(match self {
+            Self::None => Cow::Borrowed(&[]),
+            Self::All => (0..n).collect(),
+            Self::Bitmap(bytes, _) => bitmap::members(bytes).into(),
+            Self::Members(members) => Cow::Borrowed(members),
+            Self::Classes(set) => set.positions()?.into(),
+            Self::Rows(set) => set.positions()?.into(),
+        })
+    }
+
     /// A bit for every one of `n` positions, if the set is kept in a way that alternates are.
     pub(crate) fn bits(&self, n: u32) -> Option<Cow<'_, [u8]>> {
         match self {
