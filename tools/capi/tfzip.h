@@ -10,11 +10,11 @@
  * length is 0. What can't be checked is the caller's: that a pointer is valid, and that nobody else
  * uses a buffer while a call writes it. Nothing is kept but what a function says it keeps.
  *
- * Ownership. Who opens an archive closes it, with tfzip_close(). What this library returns as a
- * pointer to const belongs to it.
+ * Ownership. Who opens an archive or a matrix closes it, with tfzip_close() or tfzip_matrix_close().
+ * What this library returns as a pointer to const belongs to it.
  *
- * Threads. Any number of threads may read from one archive at the same time, without locks. One of
- * them may close it when the others are done. Errors are kept for each thread.
+ * Threads. Any number of threads may use one archive and one matrix at the same time, without locks.
+ * Any of them may close it when the others are done. Errors are kept for each thread.
  *
  * Bad files. No contents of a file make these functions crash or use more memory than the limits
  * allow; they fail. A defect of tfzip itself becomes TFZIP_STATUS_INTERNAL. Where the system has
@@ -151,6 +151,9 @@ typedef uint32_t tfzip_dtype;
 /// An open .tfz file.
 typedef struct tfzip_archive tfzip_archive;
 
+/// A tensor's matrix W to multiply with: rows and columns as tfzip_tensor has them.
+typedef struct tfzip_matrix tfzip_matrix;
+
 /// What opening and reading may spend on a file that nobody vouches for. What is above a limit is
 /// refused with TFZIP_STATUS_LIMIT_EXCEEDED before memory is reserved.
 typedef struct tfzip_limits {
@@ -247,8 +250,8 @@ tfzip_status tfzip_open(const char *path,
 
 /// Maps the file at `path` and opens it: nothing is read from disk that isn't asked for.
 ///
-/// Until the archive is closed, nobody may change the file or cut it short, in this process or in
-/// another: bytes that change under a reader are undefined behaviour, and a page that was cut off
+/// Until the archive is closed, and every matrix of it, nobody may change the file or cut it short,
+/// in this process or in another: bytes that change under a reader are undefined behaviour, and a page that was cut off
 /// ends the process with SIGBUS. To replace the file, write another one and rename it: the map
 /// stays whole. tfzip's own programs do so.
 tfzip_status tfzip_map(const char *path,
@@ -262,7 +265,8 @@ tfzip_status tfzip_open_copy(const void *data,
                              struct tfzip_archive **archive);
 
 /// Opens the .tfz file that stands in memory at `data`, without a copy of its `data_bytes` bytes.
-/// They have to stay where they are, and nobody may change them, until the archive is closed.
+/// They have to stay where they are, and nobody may change them, until the archive is closed, and
+/// every matrix of it.
 tfzip_status tfzip_open_borrowed(const void *data,
                                  size_t data_bytes,
                                  const struct tfzip_limits *limits,
@@ -334,6 +338,60 @@ tfzip_status tfzip_read_csr(const struct tfzip_archive *archive,
                             size_t n_indices,
                             void *values,
                             size_t values_bytes);
+
+/// ---- Products ----
+///
+/// Products are computed on what the file holds of a tensor, which is never expanded. `x` has `batch`
+/// vectors, one after the other, and so has `y`; `x_len` and `y_len` count the numbers of all of
+/// them. Any dtype of real numbers can be multiplied with vectors of float or double.
+///
+/// An element that is zero adds nothing, also where `x` is infinite or NaN. The bits of a result
+/// depend on the file and the vector alone: neither on the machine nor on the rest of a batch.
+
+/// Sets *matrix to the matrix of tensor `number`; on failure it becomes null. A checksum is compared
+/// when a product first needs its block: who multiplies often keeps the matrix.
+///
+/// It keeps what it needs of the archive, which may be closed before it. Memory that was borrowed
+/// for the archive, and a file that was mapped, have to stay as they are until both are closed.
+tfzip_status tfzip_matrix_open(const struct tfzip_archive *archive,
+                               size_t number,
+                               struct tfzip_matrix **matrix);
+
+/// Closes a matrix; null is no matrix, and nothing happens.
+void tfzip_matrix_close(struct tfzip_matrix *matrix);
+
+/// y = W * x: of a vector, `x` has a number for each column, `y` for each row.
+tfzip_status tfzip_multiply_f32(const struct tfzip_matrix *matrix,
+                                size_t batch,
+                                const float *x,
+                                size_t x_len,
+                                float *y,
+                                size_t y_len);
+
+/// As tfzip_multiply_f32(), with double.
+tfzip_status tfzip_multiply_f64(const struct tfzip_matrix *matrix,
+                                size_t batch,
+                                const double *x,
+                                size_t x_len,
+                                double *y,
+                                size_t y_len);
+
+/// y = transposed W * x, TensorFlow's x * W: of a vector, `x` has a number for each row, `y` for
+/// each column.
+tfzip_status tfzip_multiply_transposed_f32(const struct tfzip_matrix *matrix,
+                                           size_t batch,
+                                           const float *x,
+                                           size_t x_len,
+                                           float *y,
+                                           size_t y_len);
+
+/// As tfzip_multiply_transposed_f32(), with double.
+tfzip_status tfzip_multiply_transposed_f64(const struct tfzip_matrix *matrix,
+                                           size_t batch,
+                                           const double *x,
+                                           size_t x_len,
+                                           double *y,
+                                           size_t y_len);
 
 #ifdef __cplusplus
 }  // extern "C"

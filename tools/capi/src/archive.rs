@@ -32,6 +32,16 @@ impl Shared {
         &self.0
     }
 
+    /// The archive, for what is kept beside a `Shared`.
+    ///
+    /// # Safety
+    /// What is made of the result does not outlive `self` and all its clones.
+    pub(crate) unsafe fn archive_while_shared(&self) -> &'static Archive<Bytes> {
+        // SAFETY: an `Arc` keeps its contents where they are, and nobody has them mutably; the
+        // caller promises not to use them longer than they are kept.
+        unsafe { &*Arc::as_ptr(&self.0) }
+    }
+
     /// Where the bytes of the file are.
     pub(crate) fn place(&self) -> Result<Place<'static>> {
         let bytes = self.0.as_bytes();
@@ -191,8 +201,8 @@ pub unsafe extern "C" fn tfzip_open(
 
 /// Maps the file at `path` and opens it: nothing is read from disk that isn't asked for.
 ///
-/// Until the archive is closed, nobody may change the file or cut it short, in this process or in
-/// another: bytes that change under a reader are undefined behaviour, and a page that was cut off
+/// Until the archive is closed, and every matrix of it, nobody may change the file or cut it short,
+/// in this process or in another: bytes that change under a reader are undefined behaviour, and a page that was cut off
 /// ends the process with SIGBUS. To replace the file, write another one and rename it: the map
 /// stays whole. tfzip's own programs do so.
 #[unsafe(no_mangle)]
@@ -232,7 +242,8 @@ pub unsafe extern "C" fn tfzip_open_copy(
 }
 
 /// Opens the .tfz file that stands in memory at `data`, without a copy of its `data_bytes` bytes.
-/// They have to stay where they are, and nobody may change them, until the archive is closed.
+/// They have to stay where they are, and nobody may change them, until the archive is closed, and
+/// every matrix of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tfzip_open_borrowed(
     data: *const c_void,

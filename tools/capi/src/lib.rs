@@ -27,6 +27,8 @@ pub mod read;
 
 pub mod csr;
 
+pub mod product;
+
 mod border;
 #[cfg(test)]
 mod header;

@@ -14,6 +14,12 @@ pub struct tfzip_matrix {
     shared: Shared,
 }
 
+/// The header promises that threads may share a matrix, and that any of them may close it.
+const _: () = {
+    const fn is_shareable<T: Send + Sync>() {}
+    is_shareable::<tfzip_matrix>();
+};
+
 /// ---- Products ----
 ///
 /// Products are computed on what the file holds of a tensor, which is never expanded. `x` has `batch`
@@ -39,15 +45,14 @@ pub unsafe extern "C" fn tfzip_matrix_open(
         let mut out = unsafe { border::out(matrix, "matrix") }?;
         out.set(std::ptr::null_mut());
         // SAFETY: the caller's promise.
-        let shared = unsafe { border::reference(archive, "archive") }?.shared().clone();
+        let shared = unsafe { border::reference(archive, "archive") }?
+            .shared()
+            .clone();
         // SAFETY: the matrix is dropped before `shared`, and leaves `tfzip_matrix` for the length of
         // a call alone.
         let archive = unsafe { shared.archive_while_shared() };
         let matrix = Matrix::new(&numbered(archive, number)?)?;
-        out.set(Box::into_raw(Box::new(tfzip_matrix {
-            matrix,
-            shared,
-        })));
+        out.set(Box::into_raw(Box::new(tfzip_matrix { matrix, shared })));
         Ok(())
     })
 }
@@ -70,7 +75,11 @@ pub unsafe extern "C" fn tfzip_multiply_f32(
     y_len: usize,
 ) -> tfzip_status {
     // SAFETY: the caller's promise.
-    unsafe { multiply(matrix, x, x_len, y, y_len, |m, x, y| m.multiply_batch(x, y, batch)) }
+    unsafe {
+        multiply(matrix, x, x_len, y, y_len, |m, x, y| {
+            m.multiply_batch(x, y, batch)
+        })
+    }
 }
 
 /// As tfzip_multiply_f32(), with double.
@@ -84,7 +93,11 @@ pub unsafe extern "C" fn tfzip_multiply_f64(
     y_len: usize,
 ) -> tfzip_status {
     // SAFETY: the caller's promise.
-    unsafe { multiply(matrix, x, x_len, y, y_len, |m, x, y| m.multiply_batch(x, y, batch)) }
+    unsafe {
+        multiply(matrix, x, x_len, y, y_len, |m, x, y| {
+            m.multiply_batch(x, y, batch)
+        })
+    }
 }
 
 /// y = transposed W * x, TensorFlow's x * W: of a vector, `x` has a number for each row, `y` for
