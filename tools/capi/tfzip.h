@@ -178,7 +178,7 @@ typedef struct tfzip_limits {
 
 /// What a tensor is. It belongs to the archive, and is valid until the archive is closed.
 typedef struct tfzip_tensor {
-    /// What it is called, in UTF-8. Names need not be unique.
+    /// What it is called, in UTF-8. Names need not be unique; one that holds a NUL ends there.
     const char *name;
     /// Name of the model file that it stands in.
     const char *file;

@@ -85,7 +85,7 @@ pub type DTypeNumber = u32;
 /// What a tensor is. It belongs to the archive, and is valid until the archive is closed.
 #[repr(C)]
 pub struct tfzip_tensor {
-    /// What it is called, in UTF-8. Names need not be unique.
+    /// What it is called, in UTF-8. Names need not be unique; one that holds a NUL ends there.
     pub name: *const c_char,
     /// Name of the model file that it stands in.
     pub file: *const c_char,
