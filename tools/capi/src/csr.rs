@@ -83,7 +83,7 @@ impl Outputs<'_> {
         }
     }
 
-    fn fill_with<T: Element>(self, tensor: &Tensor<'_>) -> Result<()> {
+    fn fill_with<T: Element + bytemuck::Pod>(self, tensor: &Tensor<'_>) -> Result<()> {
         // Before anything is decoded.
         let (rows, nnz) = (tensor.matrix_shape().0, tensor.nnz());
         let expected = [
