@@ -14,7 +14,8 @@
 //! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`]; [`repack_file`] turns
 //! one [`Profile`] into another. Or on bytes:
 //!
-//! ```
+#![cfg_attr(feature = "pack", doc = "```")]
+#![cfg_attr(not(feature = "pack"), doc = "```ignore")]
 //! # fn main() -> tfzip::Result<()> {
 //! use tfzip::{Archive, PackOptions};
 //!
@@ -37,6 +38,43 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Reading
+//!
+//! [`Archive::new`] opens an archive that is in memory: anything that is `AsRef<[u8]>`, such as a
+//! `Vec<u8>`, a slice that the program has in it, or a [`Mapped`] file. Nothing but the manifest is
+//! read, and nothing is copied. From an archive come [`Tensor`]s, by name or all of them, and from a
+//! tensor its elements:
+//!
+//! | wanted | call | decodes | memory |
+//! |---|---|---|---|
+//! | all elements | [`to_vec`](Tensor::to_vec), [`read_into`](Tensor::read_into), [`read_into_uninit`](Tensor::read_into_uninit) | all blocks, on several threads with `parallel` | the elements; a block for each thread |
+//! | some rows | [`rows`](Tensor::rows), [`rows_into`](Tensor::rows_into) | the blocks that they lie in | the rows, and a block |
+//! | CSR | [`csr`](Tensor::csr) | all blocks | `indptr`, `indices`, `values`; a block |
+//! | what is not zero, one by one | [`nonzeros`](Tensor::nonzeros) | a block at a time | a block |
+//! | all elements, piece by piece | [`for_each_chunk`](Tensor::for_each_chunk) | a block at a time | a block |
+//!
+//! A block has at most 2^22 elements; what this crate packs, about 65,000 that are not zero. The type
+//! that elements are read as, an [`Element`], must mean the tensor's [`DType`]: another is an error, and
+//! nothing is ever cast. Archives and tensors are `Send` and `Sync`, and may be read by any number of
+//! threads at once without a lock.
+//!
+//! # Features
+//!
+//! Without any of them, the crate is a reader of archives in memory, in Rust alone and without
+//! `std::fs`: it links ten other crates, and needs no C compiler.
+//!
+//! | feature | adds | links |
+//! |---|---|---|
+//! | `mmap` | [`Archive::open`], [`Archive::map`], [`with_mapped`]: archives in files | memmap2 |
+//! | `parallel` (default) | several threads in one call | rayon |
+//! | `zstd` | the C library's zstd decoder instead of the one in Rust, about four times as fast; needs a C compiler | zstd |
+//! | `restore` | [`Archive::restore`], [`Archive::verify`]: the model file again, and the proof that it is | sha2 |
+//! | `pack` (default) | everything else: packing, pruning, repacking, rewriting, model files; with `mmap`, `restore` and `zstd` | what those need |
+//!
+//! None of them changes what is read or written, and none removes a check.
+//!
+//! # The format
 //!
 //! The format is described in [`spec/FORMAT.md`](https://docs.rs/crate/tfzip/latest/source/spec/FORMAT.md).
 //! It is version 0, a draft. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
@@ -102,7 +140,7 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
+pub use archive::{Archive, Csr, FileInfo, Layout, Nonzeros, Part, PartKind, Tensor};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;

@@ -5,6 +5,7 @@ use super::skeleton::SkeletonReader;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
+use crate::kernels::out::write_vec;
 use crate::parallel;
 use crate::payload::{self, Record};
 use crate::word::{Word, with_word};
@@ -120,13 +121,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
             let record = self.record(payload)?;
             let meta = self.index.payloads[payload].meta;
             let n_bytes = to_usize(meta.decoded_bytes())?;
-            let mut bytes = Vec::new();
-            bytes
-                .try_reserve_exact(n_bytes)
-                .map_err(|_| Error::limit(format!("no memory for {n_bytes} bytes")))?;
-            bytes.resize(n_bytes, 0);
-            payload::read(&record, 0..meta.elements, &mut bytes)?;
-            Ok(bytes)
+            write_vec(n_bytes, |out| payload::read(&record, 0..meta.elements, out))
         };
         read().within(|| format!("payload {payload}"))
     }

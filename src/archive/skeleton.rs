@@ -3,6 +3,7 @@
 use crate::container::{FRAME_BYTES, Index, decode_frame};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
+use crate::kernels::out::Out;
 use std::borrow::Cow;
 
 /// Reads the skeleton front to back; keeps the frame that it is in.
@@ -65,17 +66,15 @@ impl<'a> SkeletonReader<'a> {
 }
 
 /// Writes the bytes of the skeleton from `start` on into `out`.
-pub(super) fn read_skeleton(
-    file: &[u8],
-    index: &Index,
-    start: u64,
-    mut out: &mut [u8],
-) -> Result<()> {
+pub(super) fn read_skeleton(file: &[u8], index: &Index, start: u64, out: Out<'_>) -> Result<()> {
     let n_bytes = out.len() as u64;
+    let mut rest = Some(out);
     SkeletonReader::new(file, index, start).read(n_bytes, |piece| {
-        let (head, rest) = std::mem::take(&mut out).split_at_mut(piece.len());
-        head.copy_from_slice(piece);
-        out = rest;
+        if let Some(out) = rest.take() {
+            let (head, after) = out.split_at(piece.len());
+            head.copy_from(piece);
+            rest = Some(after);
+        }
         Ok(())
     })
 }

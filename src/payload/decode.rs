@@ -3,8 +3,10 @@
 use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Error, Result, Within};
+use crate::kernels::out::{Out, overwrite};
+use crate::kernels::target::Target;
 use crate::kernels::{Isa, Store, alternate};
-use crate::sparse::{self, PositionKind, Positions, Rows, Target};
+use crate::sparse::{self, PositionKind, Positions, Rows};
 use crate::stream::Coding;
 use crate::stream::huffman::Bundle;
 use crate::values::{self, InMemory, ValueKind, Values};
@@ -135,6 +137,14 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// # Panics
     /// If `out` has another length.
     pub(crate) fn fill(&self, out: &mut [u8], store: Store) -> Result<()> {
+        overwrite(out, |out| self.write(out, store))
+    }
+
+    /// As [`fill`](Self::fill), into memory that may not be initialised.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub(crate) fn write(&self, out: Out<'_>, store: Store) -> Result<()> {
         assert_eq!(
             out.len(),
             self.n_bytes(),
@@ -143,8 +153,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         let mut target = Target::new(self.isa, out, store);
         self.entries
             .fill(self.background, &self.values, &mut target)?;
-        drop(target);
-        self.mark_alternates(out)
+        self.mark_alternates(target.finish()?)
     }
 
     /// Makes the alternates what they are in `out`, where they are the background so far.

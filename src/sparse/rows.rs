@@ -1,13 +1,13 @@
 //! Compressed sparse rows to compute on: packed steps or bitmaps, with pointers (spec §9.1.4).
 
-use super::{Rows, Target, row_parts};
+use super::{Rows, row_parts};
 use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
-use crate::kernels::fill::fill;
 use crate::kernels::scatter::{Chain, count_nonzero, scatter};
-use crate::kernels::{Isa, Store, expand, unpack};
+use crate::kernels::target::Target;
+use crate::kernels::{Isa, expand, unpack};
 use crate::stream::bits;
 use crate::word::Word;
 
@@ -463,15 +463,11 @@ impl<'a> RowSet<'a> {
                 return Ok(());
             }
             // The first row or the last one is cut.
-            let isa = target.isa();
             let mut row_start = 0;
             for (at, length) in self.bitmap_rows() {
                 let bitmap = &self.bitmaps[at..];
-                target.pieces(row_start..row_start + length, |start, out| {
-                    let bitmap = &bitmap[(start - row_start) / 8..];
-                    let n = expand::expand(isa, Store::Cached, bitmap, background, values, out);
-                    values = &values[n..];
-                });
+                let row = row_start..row_start + length;
+                target.expand_row(row, bitmap, background, &mut values);
                 row_start += length;
             }
             return Ok(());
@@ -479,8 +475,7 @@ impl<'a> RowSet<'a> {
         let isa = target.isa();
         for group in 0..self.step_pointers.len() {
             let mut chain = self.chain(group);
-            target.pieces(self.group_elements(group), |_, out| {
-                fill(out, background);
+            target.clear(self.group_elements(group), background, |_, out| {
                 scatter(isa, &mut chain, &mut values, out);
             });
             if !chain.is_done() {
