@@ -327,8 +327,8 @@ tfzip_status tfzip_read_rows(const struct tfzip_archive *archive,
 /// - `indices`: `n_indices` = nnz columns, ascending within a row;
 /// - `values`: `values_bytes` = nnz * width, in the order of `indices`.
 ///
-/// They must not overlap. Complex elements are left out: TFZIP_STATUS_UNSUPPORTED. While it reads, it
-/// takes as much memory again.
+/// They must not overlap. Complex elements are left out: TFZIP_STATUS_UNSUPPORTED; and matrices of more
+/// than 2^32 columns: TFZIP_STATUS_LIMIT_EXCEEDED. Decodes a block at a time.
 tfzip_status tfzip_read_csr(const struct tfzip_archive *archive,
                             size_t number,
                             tfzip_dtype dtype,

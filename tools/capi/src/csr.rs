@@ -14,8 +14,8 @@ use tfzip::{DType, Element, Error, ErrorKind, Result, Tensor};
 /// - `indices`: `n_indices` = nnz columns, ascending within a row;
 /// - `values`: `values_bytes` = nnz * width, in the order of `indices`.
 ///
-/// They must not overlap. Complex elements are left out: TFZIP_STATUS_UNSUPPORTED. While it reads, it
-/// takes as much memory again.
+/// They must not overlap. Complex elements are left out: TFZIP_STATUS_UNSUPPORTED; and matrices of more
+/// than 2^32 columns: TFZIP_STATUS_LIMIT_EXCEEDED. Decodes a block at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tfzip_read_csr(
     archive: *const tfzip_archive,
@@ -51,7 +51,6 @@ pub unsafe extern "C" fn tfzip_read_csr(
         let tensor = numbered(shared.archive(), number)?;
         check_dtype(&tensor, dtype)?;
         out.fill(&tensor)
-            .map_err(|e| e.within(format!("tensor {:?}", tensor.name())))
     })
 }
 
@@ -76,10 +75,10 @@ impl Outputs<'_> {
             DType::Uint32 => self.fill_with::<u32>(tensor),
             DType::Uint64 => self.fill_with::<u64>(tensor),
             other if u8::DTYPES.contains(&other) => self.fill_with::<u8>(tensor),
-            other => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("CSR form of {other} elements"),
-            )),
+            other => {
+                let detail = format!("CSR form of {other} elements");
+                Err(within(tensor, Error::new(ErrorKind::Unsupported, detail)))
+            }
         }
     }
 
@@ -103,27 +102,41 @@ impl Outputs<'_> {
                 } else {
                     "elements"
                 };
-                return Err(invalid(format!(
-                    "{name} has {found} {unit}, expected {expected}"
-                )));
+                let detail = format!("{name} has {found} {unit}, expected {expected}");
+                return Err(within(tensor, invalid(detail)));
             }
         }
-        let csr = tensor.csr::<T>()?;
-        if csr.nnz() as u64 != nnz {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "{} elements are nonzero, the manifest says {nnz}",
-                    csr.nnz()
-                ),
-            ));
+        if tensor.matrix_shape().1 > 1 << 32 {
+            let detail = "more than 2^32 columns in CSR form";
+            return Err(within(tensor, Error::new(ErrorKind::LimitExceeded, detail)));
         }
-        for (to, from) in self.indptr.iter_mut().zip(csr.indptr) {
-            *to = from as u64;
+        let wrong = |found: &str| {
+            let detail = format!("{found} elements are nonzero, the manifest says {nnz}");
+            within(tensor, Error::new(ErrorKind::Corrupt, detail))
+        };
+        let mut values = self.values.chunks_exact_mut(size_of::<T>());
+        let mut entries = self.indices.iter_mut().zip(&mut values);
+        let (mut n, mut starts) = (0u64, self.indptr.iter_mut());
+        let mut rows = 0;
+        for nonzero in tensor.nonzeros::<T>()? {
+            let (row, column, value) = nonzero?;
+            while rows <= row {
+                *starts.next().ok_or_else(|| wrong("more"))? = n;
+                rows += 1;
+            }
+            let (index, to) = entries.next().ok_or_else(|| wrong("more"))?;
+            *index = column as u32;
+            to.copy_from_slice(bytemuck::bytes_of(&value));
+            n += 1;
         }
-        self.indices.copy_from_slice(&csr.indices);
-        self.values
-            .copy_from_slice(bytemuck::cast_slice(&csr.values));
+        if n != nnz {
+            return Err(wrong(&n.to_string()));
+        }
+        starts.for_each(|start| *start = n);
         Ok(())
     }
+}
+
+fn within(tensor: &Tensor<'_>, error: Error) -> Error {
+    error.within(format!("tensor {:?}", tensor.name()))
 }

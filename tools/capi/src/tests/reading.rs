@@ -90,7 +90,7 @@ fn csr_buffers_fit_or_are_refused() {
     let call = |p, n, i, nnz, v: *mut f32, bytes| unsafe {
         tfzip_read_csr(archive, number, dtype, p, n, i, nnz, v.cast(), bytes)
     };
-    refused(call(p, n - 1, i, nnz, v, 4 * nnz), "indptr has");
+    refused(call(p, n - 1, i, nnz, v, 4 * nnz), ": indptr has");
     refused(call(p, n + 1, i, nnz, v, 4 * nnz), "indptr has");
     refused(call(p, n, i, nnz - 1, v, 4 * nnz), "indices has");
     refused(call(p, n, i, nnz + 1, v, 4 * nnz), "indices has");
@@ -249,6 +249,10 @@ fn check_csr(opened: &Opened, number: usize, tensor: &tfzip_tensor, dense: &[u8]
             values.len(),
         )
     };
+    if status != tfzip_status::Ok {
+        let at = format!("tensor {:?}: ", text(tensor.name));
+        assert_eq!(text(tfzip_last_error()).matches(&at).count(), 1, "{place}");
+    }
     if matches!(dtype, DType::Complex64 | DType::Complex128) {
         assert_eq!(status, tfzip_status::Unsupported, "{place}");
         return;
