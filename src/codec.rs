@@ -4,6 +4,7 @@
 //! For those who have a container of their own, and for measuring.
 
 use crate::error::{Error, Result};
+use crate::kernels::out::overwrite;
 use crate::parallel;
 use crate::payload::{self, EncodeOptions, PayloadMeta, PayloadSpec, Record, fold};
 use crate::profile::{Effort, Profile};
@@ -112,7 +113,7 @@ pub fn decode(
     }
     let record = Record::new(record, meta)?;
     parallel::with_threads(options.threads, || {
-        payload::read(&record, 0..head.elements, out)
+        overwrite(out, |out| payload::read(&record, 0..head.elements, out))
     })
 }
 

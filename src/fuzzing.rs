@@ -18,6 +18,7 @@ use crate::profile::{Effort, Profile};
 use crate::repack::{RepackOptions, repack_slice};
 use crate::tensor::Element;
 use crate::word::{WIDTHS, Word, with_word};
+use std::mem::MaybeUninit;
 
 /// Bytes of the footer, and where its fields are (spec §5.1).
 const FOOTER_BYTES: usize = 32;
@@ -220,10 +221,42 @@ fn compare<T: Element>(tensor: &Tensor<'_>, dense: Option<&[u8]>) {
     let (n_rows, n_columns) = tensor.matrix_shape();
     let all = tensor.rows::<T>(0..n_rows);
     let csr = tensor.csr::<T>();
+    let nonzeros = tensor
+        .nonzeros::<T>()
+        .and_then(|entries| entries.collect::<Result<Vec<_>>>());
+    let mut memory =
+        vec![MaybeUninit::<T>::uninit(); dense.map_or(0, <[u8]>::len) / size_of::<T>()];
+    let uninit = tensor.read_into_uninit(&mut memory);
     let Some(dense) = dense else {
-        assert!(tensor.is_empty() || (all.is_err() && csr.is_err()));
+        let failed = [
+            all.is_err(),
+            csr.is_err(),
+            nonzeros.is_err(),
+            uninit.is_err(),
+        ];
+        assert!(tensor.is_empty() || failed == [true; 4]);
         return;
     };
+    match (uninit, nonzeros) {
+        (Ok(elements), Ok(nonzeros)) => {
+            assert_eq!(le_bytes(elements), dense);
+            let is_nonzero = |element: &&[u8]| tensor.dtype().is_nonzero(element);
+            let expected = dense
+                .chunks_exact(size_of::<T>())
+                .filter(is_nonzero)
+                .flatten();
+            let values: Vec<T> = nonzeros.iter().map(|entry| entry.2).collect();
+            assert!(
+                le_bytes(&values).iter().eq(expected),
+                "the nonzero elements in order"
+            );
+        }
+        (uninit, nonzeros) => panic!(
+            "dense elements, but {:?} and {:?}",
+            uninit.err(),
+            nonzeros.err()
+        ),
+    }
     let width = size_of::<T>();
     if let Ok(all) = all {
         assert_eq!(le_bytes(&all), dense);

@@ -14,7 +14,8 @@
 //! Packing and restoring are one call each, [`pack_file`] and [`unpack_file`]; [`repack_file`] turns
 //! one [`Profile`] into another. Or on bytes:
 //!
-//! ```
+#![cfg_attr(feature = "pack", doc = "```")]
+#![cfg_attr(not(feature = "pack"), doc = "```ignore")]
 //! # fn main() -> tfzip::Result<()> {
 //! use tfzip::{Archive, PackOptions};
 //!
@@ -38,6 +39,43 @@
 //! # }
 //! ```
 //!
+//! # Reading
+//!
+//! [`Archive::new`] opens an archive that is in memory: anything that is `AsRef<[u8]>`, such as a
+//! `Vec<u8>`, a slice that the program has in it, or a [`Mapped`] file. Nothing but the manifest is
+//! read, and nothing is copied. From an archive come [`Tensor`]s, by name or all of them, and from a
+//! tensor its elements:
+//!
+//! | wanted | call | decodes | memory |
+//! |---|---|---|---|
+//! | all elements | [`to_vec`](Tensor::to_vec), [`read_into`](Tensor::read_into), [`read_into_uninit`](Tensor::read_into_uninit) | all blocks, on several threads with `parallel` | the elements; a block for each thread |
+//! | some rows | [`rows`](Tensor::rows), [`rows_into`](Tensor::rows_into) | the blocks that they lie in | the rows, and a block |
+//! | CSR | [`csr`](Tensor::csr) | all blocks | `indptr`, `indices`, `values`; a block |
+//! | what is not zero, one by one | [`nonzeros`](Tensor::nonzeros) | a block at a time | a block |
+//! | all elements, piece by piece | [`for_each_chunk`](Tensor::for_each_chunk) | a block at a time | a block |
+//!
+//! A block has at most 2^22 elements; what this crate packs, about 65,000 that are not zero. The type
+//! that elements are read as, an [`Element`], must mean the tensor's [`DType`]: another is an error, and
+//! nothing is ever cast. Archives and tensors are `Send` and `Sync`, and may be read by any number of
+//! threads at once without a lock.
+//!
+//! # Features
+//!
+//! Without any of them, the crate is a reader of archives in memory, in Rust alone and without
+//! `std::fs`: it links ten other crates, and needs no C compiler.
+//!
+//! | feature | adds | links |
+//! |---|---|---|
+//! | `mmap` | [`Archive::open`], [`Archive::map`], [`with_mapped`]: archives in files | memmap2 |
+//! | `parallel` (default) | several threads in one call | rayon |
+//! | `zstd` | the C library's zstd decoder instead of the one in Rust, about four times as fast; needs a C compiler | zstd |
+//! | `restore` | [`Archive::restore`], [`Archive::verify`]: the model file again, and the proof that it is | sha2 |
+//! | `pack` (default) | everything else: packing, pruning, repacking, rewriting, model files; with `mmap`, `restore` and `zstd` | what those need |
+//!
+//! None of them changes what is read or written, and none removes a check.
+//!
+//! # The format
+//!
 //! The format is described in [`spec/FORMAT.md`](https://docs.rs/crate/tfzip/latest/source/spec/FORMAT.md).
 //! It is version 0, a draft. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
 //! Compression* (2015), with escapes instead of filler zeros; everything is compared as bit
@@ -46,61 +84,92 @@
 //! No bytes of a file make this crate panic, hang, or reserve memory beyond its [`Limits`].
 
 #![deny(unsafe_code)]
+// The reader and the writer of an element stand in one file: in a build that only reads, the writers
+// are left over, and the helpers that only they have. What is a whole module of writing is left out.
+#![cfg_attr(
+    not(feature = "pack"),
+    allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
+)]
 #![warn(clippy::unwrap_used)]
 
 mod archive;
 mod buffer;
+#[cfg(feature = "pack")]
 mod choose;
+#[cfg(feature = "pack")]
 pub mod codec;
 mod container;
 mod cursor;
 mod error;
-#[cfg(any(fuzzing, test))]
+#[cfg(all(feature = "pack", any(fuzzing, test)))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod kernels;
 mod limits;
+#[cfg(feature = "mmap")]
 mod mapped;
+#[cfg(feature = "pack")]
 pub mod model;
+#[cfg(feature = "pack")]
 mod output;
+#[cfg(feature = "pack")]
 mod pack;
 mod parallel;
 mod payload;
+pub mod product;
 mod profile;
+#[cfg(feature = "pack")]
 mod progress;
+#[cfg(feature = "pack")]
 pub mod prune;
+#[cfg(feature = "pack")]
 mod pruned;
+#[cfg(feature = "pack")]
 mod repack;
+#[cfg(feature = "pack")]
 mod rewrite;
 mod sparse;
-#[cfg(test)]
+#[cfg(all(feature = "pack", test))]
 mod spec_examples;
 mod stream;
+#[cfg(feature = "pack")]
 mod sweep;
 mod tensor;
+#[cfg(feature = "pack")]
 mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Part, PartKind, Tensor};
+pub use archive::{Archive, Csr, FileInfo, Layout, Nonzeros, Part, PartKind, Tensor};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;
+#[cfg(feature = "mmap")]
 pub use mapped::{Mapped, with_mapped};
+#[cfg(feature = "pack")]
 pub use pack::{PackOptions, PackReport, Select, pack_file, pack_slice};
 pub use profile::{Effort, Profile};
+#[cfg(feature = "pack")]
 pub use progress::{Phase, Progress};
+#[cfg(feature = "pack")]
 pub use pruned::PrunedModel;
+#[cfg(feature = "pack")]
 pub use repack::{RepackOptions, RepackReport, repack_file, repack_slice};
+#[cfg(feature = "pack")]
 pub use rewrite::{RewriteReport, rewrite_file};
 pub use sparse::PositionKind;
 pub use stream::Coding;
+#[cfg(feature = "pack")]
 pub use sweep::{SweepPoint, SweepReport, TensorSweep, sweep_file};
 pub use tensor::{DType, Element, ElementClass};
+#[cfg(feature = "pack")]
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::{ValueCoderKind, ValueKind};
 
+/// Version of the format that this crate reads and writes (spec §3). 0 is a draft.
+pub const FORMAT_VERSION: u16 = container::VERSION;
+
 /// The example of the README compiles and runs.
-#[cfg(doctest)]
+#[cfg(all(feature = "pack", doctest))]
 #[doc = include_str!("../README.md")]
 struct Readme;

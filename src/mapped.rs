@@ -1,5 +1,5 @@
-//! The memory map, and archives in it: the one place where a file's bytes are used without having been read.
-//! And what is said to the system of memory to be written.
+//! Archives in files: read whole, or mapped, which is the one place where a file's bytes are used without
+//! having been read.
 #![allow(unsafe_code)]
 
 use crate::archive::Archive;
@@ -59,34 +59,17 @@ impl AsRef<[u8]> for Mapped {
     }
 }
 
-/// Buffers from this size on are asked to be in huge pages: two of the usual 2 MiB at least.
-const MANY_BYTES: usize = 4 << 20;
-
-/// Asks the system to keep a large buffer in huge pages, before it is written for the first time.
-///
-/// The system clears each page when it is touched first. In pages of 4 KiB that takes longer than
-/// decoding.
-pub(crate) fn prefer_huge_pages(buffer: &mut [u8]) {
-    #[cfg(target_os = "linux")]
-    if buffer.len() >= MANY_BYTES {
-        // SAFETY: it has no preconditions.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        let Ok(page) = usize::try_from(page) else {
-            return;
-        };
-        let start = buffer.as_ptr().align_offset(page);
-        let pages = buffer.len().saturating_sub(start) / page * page;
-        if let Some(pages) = buffer
-            .get_mut(start..)
-            .and_then(|rest| rest.get_mut(..pages))
-        {
-            // SAFETY: the whole pages are part of the buffer, and the advice changes neither their
-            // contents nor their addresses. An error means that the system has no such pages.
-            unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
-        }
+impl Archive<Vec<u8>> {
+    /// Reads the whole file at `path` into memory and opens it.
+    ///
+    /// # Errors
+    /// `Io` if it can't be read; otherwise as [`new`](Self::new).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let data = std::fs::read(path)
+            .map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
+        Self::new(data)
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (buffer, MANY_BYTES);
 }
 
 impl Archive<Mapped> {
@@ -122,19 +105,4 @@ pub fn with_mapped<R>(
     Archive::new(mapped)
         .and_then(|archive| f(&archive))
         .within(|| path.display().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advice_changes_nothing() {
-        for shift in [0, 1, 4096, 5000] {
-            let mut buffer: Vec<u8> = (0..MANY_BYTES + 10_000).map(|i| i as u8).collect();
-            prefer_huge_pages(&mut buffer[shift..]);
-            assert!(buffer.iter().enumerate().all(|(i, &byte)| byte == i as u8));
-        }
-        prefer_huge_pages(&mut []);
-    }
 }

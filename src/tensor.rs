@@ -1,6 +1,7 @@
 //! What a tensor is made of: element types, shapes and bit patterns. No file format is known here.
 
 use crate::error::{Error, Result};
+use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
 use std::fmt;
 
 macro_rules! dtypes {
@@ -169,16 +170,22 @@ mod sealed {
 /// A Rust type that elements of some dtypes can be read as, bit for bit.
 ///
 /// A wrong type is an error, never a conversion. Sealed: implemented for the types below alone.
-pub trait Element: sealed::Sealed + bytemuck::Pod + Send + Sync {
+pub trait Element: sealed::Sealed + CheckedBitPattern + NoUninit + Zeroable + Send + Sync {
     /// The dtypes whose elements have exactly this type's meaning.
     const DTYPES: &'static [DType];
+
+    /// The bytes of values, where any bytes are values.
+    #[doc(hidden)]
+    fn bytes_mut(values: &mut [Self]) -> Option<&mut [u8]>;
 
     /// Turns the little-endian bytes that a file holds into the machine's own order, in place.
     #[doc(hidden)]
     fn swap_if_big_endian(values: &mut [Self]) {
         if cfg!(target_endian = "big") {
             for value in values {
-                bytemuck::bytes_of_mut(value).reverse();
+                if let Some(bytes) = Self::bytes_mut(std::slice::from_mut(value)) {
+                    bytes.reverse();
+                }
             }
         }
     }
@@ -187,8 +194,24 @@ pub trait Element: sealed::Sealed + bytemuck::Pod + Send + Sync {
 macro_rules! elements {
     ($($t:ty: $($d:ident),*;)*) => {$(
         impl sealed::Sealed for $t {}
-        impl Element for $t { const DTYPES: &'static [DType] = &[$(DType::$d),*]; }
+        impl Element for $t {
+            const DTYPES: &'static [DType] = &[$(DType::$d),*];
+
+            fn bytes_mut(values: &mut [Self]) -> Option<&mut [u8]> {
+                Some(bytemuck::cast_slice_mut(values))
+            }
+        }
     )*};
+}
+
+impl sealed::Sealed for bool {}
+impl Element for bool {
+    const DTYPES: &'static [DType] = &[DType::Bool];
+
+    /// None: a byte of 2 is no `bool`.
+    fn bytes_mut(_: &mut [Self]) -> Option<&mut [u8]> {
+        None
+    }
 }
 
 elements! {

@@ -7,6 +7,7 @@
 //! `cargo test --test exhaustive -- --nocapture` prints how many inputs there were and what they led
 //! to.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

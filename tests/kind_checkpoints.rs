@@ -3,6 +3,7 @@
 //!
 //! The numbers in [`CHECKPOINTS`] come from TensorFlow 2.21, which read the same files.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

@@ -2,6 +2,7 @@
 //! change of a tensor changes. That every tensor is the one that the file means is shown in
 //! `model_oracle.rs`.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

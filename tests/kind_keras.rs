@@ -1,6 +1,8 @@
 //! The tensors of real Keras and HDF5 files are those that h5py reads, and a changed one is all
 //! that changes, apart from the checksums of the archive that it is in.
 
+#![cfg(feature = "pack")]
+
 mod common;
 
 use common::data;

@@ -1,6 +1,7 @@
 //! The real TFLite models of the shared data: what is found in them, and what a change of a tensor
 //! changes.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

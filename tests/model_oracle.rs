@@ -3,6 +3,7 @@
 //! but no offsets; the walk must agree with it on names, dtypes and shapes, and on every byte that it
 //! points at.
 
+#![cfg(feature = "pack")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

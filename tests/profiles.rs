@@ -1,6 +1,7 @@
 //! Any tensor, in every profile and with every effort: it comes back bit for bit, its bytes don't
 //! depend on the number of threads, and profiles turn into each other.
 
+#![cfg(feature = "pack")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

@@ -1,6 +1,7 @@
 //! Repacking: what an archive holds stays as it is, and its bytes are those that packing with the
 //! other profile gives.
 
+#![cfg(feature = "pack")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

@@ -1,6 +1,7 @@
 //! Damage: every prefix of a good file is refused, so is one with something appended, and a file
 //! with any byte changed is refused or is the same to every reader. Nothing panics.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

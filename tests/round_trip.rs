@@ -2,6 +2,7 @@
 //! restores to the bytes that it had, and every tensor in it reads, in every way, as a naive reader
 //! of the model file would have it.
 
+#![cfg(feature = "pack")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

@@ -1,6 +1,7 @@
 //! The real models of `../shared/data`. Without that folder these tests are skipped, with a word on
 //! stderr; with `TFZIP_REQUIRE_DATA=1` in the environment they fail instead.
 
+#![cfg(feature = "pack")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

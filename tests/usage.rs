@@ -10,6 +10,7 @@
 //!
 //! with tabs in between, files without the folder of the model, in the order of bytes.
 
+#![cfg(feature = "pack")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

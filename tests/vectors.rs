@@ -46,15 +46,27 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// Everything that this build can check.
+fn verify(archive: &Archive<impl AsRef<[u8]>>) -> Result<(), Error> {
+    #[cfg(feature = "restore")]
+    return archive.verify();
+    #[cfg(not(feature = "restore"))]
+    archive
+        .tensors()
+        .filter(Tensor::is_readable)
+        .try_for_each(|tensor| bytes_of(&tensor).map(drop))
+}
+
+/// Whether this build reads all that is wrong with a file at `level`.
+fn is_read(level: &str) -> bool {
+    cfg!(feature = "restore") || level == "open" || level == "tensor"
+}
+
 /// What fails at `level` or before.
 fn failure(bytes: &[u8], level: &str) -> Option<Error> {
     let archive = match Archive::new(bytes) {
         Ok(archive) => archive,
         Err(error) => return Some(error),
-    };
-    let restore = || {
-        (0..archive.files().len())
-            .find_map(|file| archive.restore(file, &mut std::io::sink()).err())
     };
     match level {
         "open" => None,
@@ -62,8 +74,10 @@ fn failure(bytes: &[u8], level: &str) -> Option<Error> {
             .tensors()
             .filter(Tensor::is_readable)
             .find_map(|tensor| bytes_of(&tensor).err()),
-        "restore" => restore(),
-        "verify" => archive.verify().err(),
+        #[cfg(feature = "restore")]
+        "restore" => (0..archive.files().len())
+            .find_map(|file| archive.restore(file, &mut std::io::sink()).err()),
+        "verify" => verify(&archive).err(),
         other => panic!("level {other}"),
     }
 }
@@ -85,7 +99,8 @@ fn every_file_is_in_the_readme() {
 #[test]
 fn bad_vectors_are_refused_with_their_kind() {
     let mut wrong = Vec::new();
-    for vector in vectors().iter().filter(|v| v.kind != "good") {
+    let all = vectors();
+    for vector in all.iter().filter(|v| v.kind != "good" && is_read(&v.level)) {
         let bytes = fs::read(folder().join(&vector.file)).unwrap();
         match failure(&bytes, &vector.level) {
             Some(error) if error.kind().as_str() == vector.kind => {}
@@ -102,7 +117,7 @@ fn bad_vectors_are_refused_with_their_kind() {
         }
         assert!(
             Archive::new(&bytes[..]).is_err()
-                || Archive::new(&bytes[..]).unwrap().verify().is_err(),
+                || verify(&Archive::new(&bytes[..]).unwrap()).is_err(),
             "{}: a full check finds every fault",
             vector.file
         );
@@ -116,10 +131,9 @@ fn good_vectors_read_to_what_stands_beside_them() {
         let path = folder().join(&vector.file);
         let expected: Value =
             serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
-        let archive = Archive::open(&path).unwrap_or_else(|e| panic!("{}: {e}", vector.file));
-        archive
-            .verify()
-            .unwrap_or_else(|e| panic!("{}: {e}", vector.file));
+        let bytes = fs::read(&path).unwrap();
+        let archive = Archive::new(bytes).unwrap_or_else(|e| panic!("{}: {e}", vector.file));
+        verify(&archive).unwrap_or_else(|e| panic!("{}: {e}", vector.file));
         check_files(&archive, &expected, &path);
         check_tensors(&archive, &expected, &vector.file);
     }
@@ -134,21 +148,30 @@ fn check_files(archive: &Archive<Vec<u8>>, expected: &Value, path: &Path) {
     let expected = expected["files"].as_array().unwrap();
     assert_eq!(archive.files().len(), expected.len());
     for (number, (file, expected)) in archive.files().zip(expected).enumerate() {
-        let mut restored = Vec::new();
-        archive.restore(number, &mut restored).unwrap();
         assert_eq!(file.name, expected["name"].as_str().unwrap());
-        assert_eq!(restored.len() as u64, expected["size"].as_u64().unwrap());
-        assert_eq!(
-            hex(&Sha256::digest(&restored)),
-            expected["sha256"].as_str().unwrap()
-        );
-        if let Some(bytes) = expected["bytes"].as_str() {
-            assert_eq!(hex(&restored), bytes);
-        }
-        let beside = path.with_extension("bin");
-        if beside.exists() {
-            assert_eq!(restored, fs::read(beside).unwrap());
-        }
+        assert_eq!(file.bytes, expected["size"].as_u64().unwrap());
+        assert_eq!(hex(&file.sha256), expected["sha256"].as_str().unwrap());
+        #[cfg(feature = "restore")]
+        check_restored(archive, number, expected, path);
+        let _ = (number, path);
+    }
+}
+
+#[cfg(feature = "restore")]
+fn check_restored(archive: &Archive<Vec<u8>>, number: usize, expected: &Value, path: &Path) {
+    let mut restored = Vec::new();
+    archive.restore(number, &mut restored).unwrap();
+    assert_eq!(restored.len() as u64, expected["size"].as_u64().unwrap());
+    assert_eq!(
+        hex(&Sha256::digest(&restored)),
+        expected["sha256"].as_str().unwrap()
+    );
+    if let Some(bytes) = expected["bytes"].as_str() {
+        assert_eq!(hex(&restored), bytes);
+    }
+    let beside = path.with_extension("bin");
+    if beside.exists() {
+        assert_eq!(restored, fs::read(beside).unwrap());
     }
 }
 

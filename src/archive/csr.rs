@@ -3,7 +3,9 @@
 use super::Tensor;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result};
-use crate::tensor::Element;
+use crate::kernels::out::not_a_value;
+use crate::payload::Shared;
+use crate::tensor::{DType, Element};
 use crate::word::{Word, with_word};
 
 /// Most rows of a tensor without elements: nothing else bounds its row pointers.
@@ -41,6 +43,24 @@ impl<T> Csr<T> {
     }
 }
 
+/// Whether no other elements than the entries of the blocks can be nonzero.
+pub(super) fn are_others_zero<W: Word>(dtype: DType, shared: &Shared<W>) -> bool {
+    let background = shared.tables.background;
+    let mut pattern = vec![0; W::WIDTH];
+    [background, background.flip_top()].iter().all(|other| {
+        other.put_le(&mut pattern);
+        !dtype.is_nonzero(&pattern)
+    })
+}
+
+/// The value with these bytes, in the machine's order.
+pub(super) fn value<T: Element>(bytes: &[u8]) -> Result<T> {
+    let mut value =
+        bytemuck::checked::try_pod_read_unaligned(bytes).map_err(|_| not_a_value::<T>())?;
+    T::swap_if_big_endian(std::slice::from_mut(&mut value));
+    Ok(value)
+}
+
 /// Gathers the entries of a tensor whose dtype `T` means.
 pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
     let (n_rows, n_columns) = tensor.matrix_shape();
@@ -70,13 +90,11 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
         tensor.for_each_chunk(|first, bytes| {
             (first..)
                 .zip(bytes.chunks_exact(width))
-                .for_each(|(element, bytes)| builder.push(element, bytes));
-            Ok(())
+                .try_for_each(|(element, bytes)| builder.push(element, bytes))
         })?;
     }
     let n_rows = to_usize(n_rows)?;
-    let mut values = builder.values;
-    T::swap_if_big_endian(&mut values);
+    let values = builder.values;
     builder.indptr.resize(n_rows + 1, values.len());
     Ok(Csr {
         n_rows,
@@ -88,7 +106,7 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
 }
 
 struct Builder<T> {
-    dtype: crate::DType,
+    dtype: DType,
     n_columns: u64,
     indptr: Vec<usize>,
     indices: Vec<u32>,
@@ -97,16 +115,17 @@ struct Builder<T> {
 
 impl<T: Element> Builder<T> {
     /// Adds the element with this index and these bytes, if it is not zero; in ascending order.
-    fn push(&mut self, element: u64, bytes: &[u8]) {
+    fn push(&mut self, element: u64, bytes: &[u8]) -> Result<()> {
         if !self.dtype.is_nonzero(bytes) {
-            return;
+            return Ok(());
         }
         let (row, column) = (element / self.n_columns, element % self.n_columns);
         while (self.indptr.len() as u64) <= row {
             self.indptr.push(self.values.len());
         }
         self.indices.push(column as u32);
-        self.values.push(bytemuck::pod_read_unaligned(bytes));
+        self.values.push(value(bytes)?);
+        Ok(())
     }
 
     /// Adds the entries of all blocks; returns false, having added nothing, where other elements
@@ -114,19 +133,19 @@ impl<T: Element> Builder<T> {
     fn add_entries<W: Word>(&mut self, tensor: &Tensor<'_>) -> Result<bool> {
         let record = tensor.record()?;
         let shared = record.tables::<W>()?;
-        let background = shared.tables.background;
-        let mut pattern = vec![0; W::WIDTH];
-        for other in [background, background.flip_top()] {
-            other.put_le(&mut pattern);
-            if self.dtype.is_nonzero(&pattern) {
-                return Ok(false);
-            }
+        if !are_others_zero(self.dtype, &shared) {
+            return Ok(false);
         }
         for block in 0..record.n_blocks() {
             let first = record.elements(block).start;
             let decoded = record.decode::<W>(block, &shared)?;
-            decoded
-                .for_each_entry(|position, bytes| self.push(first + u64::from(position), bytes))?;
+            let mut pushed = Ok(());
+            decoded.for_each_entry(|position, bytes| {
+                if pushed.is_ok() {
+                    pushed = self.push(first + u64::from(position), bytes);
+                }
+            })?;
+            pushed?;
         }
         Ok(true)
     }

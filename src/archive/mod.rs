@@ -2,13 +2,18 @@
 
 mod csr;
 mod layout;
+mod nonzeros;
+#[cfg(feature = "restore")]
 mod restore;
+mod skeleton;
 mod tensor;
 
 pub use csr::Csr;
 pub use layout::Layout;
+pub use nonzeros::Nonzeros;
 pub use tensor::Tensor;
 
+#[cfg(feature = "pack")]
 pub(crate) use restore::Segment;
 
 use crate::container::{Index, SectionKind};
@@ -16,8 +21,11 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::profile::Profile;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Look-ups that compare all names. Making a table takes as long as about so many.
+const LOOKUPS_WITHOUT_TABLE: usize = 16;
 
 /// Tensors of one name that an error tells apart.
 const MAX_PLACES: usize = 4;
@@ -32,21 +40,10 @@ const MAX_PLACES: usize = 4;
 pub struct Archive<D> {
     data: D,
     index: Index,
-    /// Tensors by name; made at the first look-up.
+    /// Look-ups so far, until there is a table.
+    n_lookups: AtomicUsize,
+    /// Tensors by name; made when there have been [`LOOKUPS_WITHOUT_TABLE`].
     by_name: OnceLock<HashMap<String, Vec<usize>>>,
-}
-
-impl Archive<Vec<u8>> {
-    /// Reads the whole file at `path` into memory and opens it.
-    ///
-    /// # Errors
-    /// `Io` if it can't be read; otherwise as [`new`](Self::new).
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let data = std::fs::read(path)
-            .map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
-        Self::new(data)
-    }
 }
 
 impl<D: AsRef<[u8]>> Archive<D> {
@@ -68,6 +65,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
         Ok(Self {
             data,
             index,
+            n_lookups: AtomicUsize::new(0),
             by_name: OnceLock::new(),
         })
     }
@@ -92,17 +90,35 @@ impl<D: AsRef<[u8]>> Archive<D> {
         (0..self.index.tensors.len()).map(|row| self.tensor_at(row))
     }
 
+    /// The tensor with this [number](Tensor::number), if there is one.
+    pub fn tensor_by_number(&self, number: usize) -> Option<Tensor<'_>> {
+        (number < self.index.tensors.len()).then(|| self.tensor_at(number))
+    }
+
     /// The tensor with this number, which exists.
     pub(crate) fn tensor_at(&self, row: usize) -> Tensor<'_> {
         Tensor::new(self.as_bytes(), &self.index, row)
     }
 
-    /// The tensor called `name`.
+    /// Names of all tensors, in the order of [`tensors`](Self::tensors); need not be unique.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.index.tensors.iter().map(|tensor| &*tensor.name)
+    }
+
+    /// The tensor called `name`. A few look-ups compare all names; then a table is made of them, and a
+    /// look-up takes the same time for any number of tensors.
     ///
     /// # Errors
     /// `InvalidArgument` if there is none, or if there are several: the message names them, and
     /// [`tensors`](Self::tensors) can tell them apart.
     pub fn tensor(&self, name: &str) -> Result<Tensor<'_>> {
+        // Only a hint: nothing hangs on whose look-up is counted when.
+        if self.n_lookups.load(Ordering::Relaxed) < LOOKUPS_WITHOUT_TABLE {
+            self.n_lookups.fetch_add(1, Ordering::Relaxed);
+            let tensors = self.index.tensors.iter().enumerate();
+            let found = tensors.filter(|(_, tensor)| tensor.name == name);
+            return self.only_tensor(name, found.map(|(row, _)| row));
+        }
         let by_name = self.by_name.get_or_init(|| {
             let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
             for (row, tensor) in self.index.tensors.iter().enumerate() {
@@ -110,25 +126,33 @@ impl<D: AsRef<[u8]>> Archive<D> {
             }
             by_name
         });
-        match by_name.get(name).map_or(&[][..], Vec::as_slice) {
-            [row] => Ok(self.tensor_at(*row)),
-            [] => Err(Error::invalid(format!("no tensor is called {name:?}"))),
-            rows => {
+        let rows = by_name.get(name).map_or(&[][..], Vec::as_slice);
+        self.only_tensor(name, rows.iter().copied())
+    }
+
+    /// The one tensor that is called `name`, of those that are.
+    fn only_tensor(&self, name: &str, mut rows: impl Iterator<Item = usize>) -> Result<Tensor<'_>> {
+        match (rows.next(), rows.next()) {
+            (Some(row), None) => Ok(self.tensor_at(row)),
+            (None, _) => Err(Error::invalid(format!("no tensor is called {name:?}"))),
+            (Some(first), Some(second)) => {
                 // A few: a small file can give one name to a million tensors.
+                let mut rows = [first, second].into_iter().chain(rows);
                 let places: Vec<String> = rows
-                    .iter()
+                    .by_ref()
                     .take(MAX_PLACES)
-                    .map(|&row| {
+                    .map(|row| {
                         format!(
                             "#{row} in {}",
                             self.index.files[self.index.tensors[row].file].name
                         )
                     })
                     .collect();
-                let more = if rows.len() > MAX_PLACES { ", ..." } else { "" };
+                let n_more = rows.count();
+                let more = if n_more > 0 { ", ..." } else { "" };
                 Err(Error::invalid(format!(
                     "{} tensors are called {name:?}: {}{more}",
-                    rows.len(),
+                    places.len() + n_more,
                     places.join(", ")
                 )))
             }

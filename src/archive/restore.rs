@@ -1,15 +1,15 @@
 //! Restoring model files: the skeleton with its holes filled (spec §6).
 
 use super::Archive;
-use crate::container::{FRAME_BYTES, Index, decode_frame};
+use super::skeleton::SkeletonReader;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
+use crate::kernels::out::write_vec;
 use crate::parallel;
 use crate::payload::{self, Record};
 use crate::word::{Word, with_word};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::io::Write;
 
 /// Decoded bytes that are held at a time, at most, besides one block.
@@ -121,13 +121,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
             let record = self.record(payload)?;
             let meta = self.index.payloads[payload].meta;
             let n_bytes = to_usize(meta.decoded_bytes())?;
-            let mut bytes = Vec::new();
-            bytes
-                .try_reserve_exact(n_bytes)
-                .map_err(|_| Error::limit(format!("no memory for {n_bytes} bytes")))?;
-            bytes.resize(n_bytes, 0);
-            payload::read(&record, 0..meta.elements, &mut bytes)?;
-            Ok(bytes)
+            write_vec(n_bytes, |out| payload::read(&record, 0..meta.elements, out))
         };
         read().within(|| format!("payload {payload}"))
     }
@@ -193,75 +187,4 @@ fn copy_record<W: Word>(
         }
     }
     Ok(())
-}
-
-/// Reads the skeleton front to back; keeps the frame that it is in.
-struct SkeletonReader<'a> {
-    file: &'a [u8],
-    index: &'a Index,
-    at: u64,
-    frame: Option<(u64, Cow<'a, [u8]>)>,
-}
-
-impl<'a> SkeletonReader<'a> {
-    /// A reader that starts at `at`.
-    fn new(file: &'a [u8], index: &'a Index, at: u64) -> Self {
-        Self {
-            file,
-            index,
-            at,
-            frame: None,
-        }
-    }
-
-    /// Hands the next `n_bytes` to `f`, piece by piece.
-    fn read(&mut self, n_bytes: u64, mut f: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let end = self.at + n_bytes;
-        while self.at < end {
-            let frame = self.at / FRAME_BYTES;
-            let bytes = match &self.frame {
-                Some((held, bytes)) if *held == frame => bytes,
-                _ => &self.frame.insert((frame, self.decode(frame)?)).1,
-            };
-            let from = to_usize(self.at % FRAME_BYTES)?;
-            let to = bytes.len().min(to_usize(end - frame * FRAME_BYTES)?);
-            let piece = bytes
-                .get(from..to)
-                .filter(|piece| !piece.is_empty())
-                .ok_or_else(|| Error::corrupt(format!("the skeleton ends before byte {end}")))?;
-            f(piece)?;
-            self.at += piece.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn decode(&self, frame: u64) -> Result<Cow<'a, [u8]>> {
-        let decode = || {
-            let number = to_usize(frame)?;
-            let section = self
-                .index
-                .frames
-                .get(number)
-                .and_then(|&s| self.file.get(self.index.sections[s].range.clone()));
-            let section = section.ok_or_else(|| Error::corrupt("no such frame"))?;
-            decode_frame(section, self.index.frame_bytes(number))
-        };
-        decode().within(|| format!("skeleton frame {frame}"))
-    }
-}
-
-/// Writes the bytes of the skeleton from `start` on into `out`.
-pub(super) fn read_skeleton(
-    file: &[u8],
-    index: &Index,
-    start: u64,
-    mut out: &mut [u8],
-) -> Result<()> {
-    let n_bytes = out.len() as u64;
-    SkeletonReader::new(file, index, start).read(n_bytes, |piece| {
-        let (head, rest) = std::mem::take(&mut out).split_at_mut(piece.len());
-        head.copy_from_slice(piece);
-        out = rest;
-        Ok(())
-    })
 }

@@ -2,19 +2,21 @@
 
 use super::csr::{self, Csr};
 use super::layout::{self, Layout};
-use super::restore::read_skeleton;
+use super::nonzeros::Nonzeros;
+use super::skeleton::read_skeleton;
 use crate::container::{Index, Source, TensorRow};
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
-use crate::mapped::prefer_huge_pages;
+use crate::kernels::out::{Out, overwrite, write_uninit, write_vec};
 use crate::payload::{self, Record};
 use crate::tensor::{DType, Element, matrix_shape};
 use crate::word::with_word;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Elements outside payloads that are looked at in one go.
-const CHUNK_ELEMENTS: u64 = 1 << 16;
+pub(super) const CHUNK_ELEMENTS: u64 = 1 << 16;
 
 /// A tensor of an archive: what it is, and its elements when asked for.
 #[derive(Clone, Copy, Debug)]
@@ -128,11 +130,12 @@ impl<'a> Tensor<'a> {
         }
     }
 
-    /// All elements, in row-major order.
+    /// All elements, in row-major order. Decodes the whole tensor; every element is written once, into
+    /// memory that has not been cleared.
     ///
     /// # Errors
-    /// `InvalidArgument` if `T` does not mean the tensor's dtype; otherwise as
-    /// [`read_bytes_into`](Self::read_bytes_into).
+    /// `InvalidArgument` if `T` does not mean the tensor's dtype; `Corrupt` if an element of dtype bool is
+    /// neither 0 nor 1 and `T` is `bool`; otherwise as [`read_bytes_into`](Self::read_bytes_into).
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.read_elements(0..self.len())
     }
@@ -140,12 +143,36 @@ impl<'a> Tensor<'a> {
     /// Writes all elements into `out`, in row-major order; `out` has exactly [`len`](Self::len).
     ///
     /// # Errors
-    /// As [`to_vec`](Self::to_vec); `InvalidArgument` if `out` has another length.
+    /// As [`to_vec`](Self::to_vec), the contents of `out` are unspecified then; `InvalidArgument` if `out`
+    /// has another length.
     pub fn read_into<T: Element>(&self, out: &mut [T]) -> Result<()> {
-        self.check_type::<T>()?;
-        self.read_bytes_into(bytemuck::cast_slice_mut(out))?;
-        T::swap_if_big_endian(out);
-        Ok(())
+        self.read_elements_into(0..self.len(), out)
+    }
+
+    /// Writes all elements into `out`, in row-major order, and returns them. `out` has exactly
+    /// [`len`](Self::len), and need not have been initialised: nothing is cleared before it is
+    /// written.
+    ///
+    /// ```
+    /// # use std::mem::MaybeUninit;
+    /// # fn f(kernel: tfzip::Tensor<'_>) -> tfzip::Result<()> {
+    /// let mut memory: Box<[MaybeUninit<f32>]> = Box::new_uninit_slice(kernel.len() as usize);
+    /// let weights: &mut [f32] = kernel.read_into_uninit(&mut memory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into).
+    pub fn read_into_uninit<'o, T: Element>(
+        &self,
+        out: &'o mut [MaybeUninit<T>],
+    ) -> Result<&'o mut [T]> {
+        self.check_buffer::<T>(0..self.len(), out.len())?;
+        let values =
+            write_uninit(out, |out| self.read_range(0..self.len(), out)).within(|| self.place())?;
+        T::swap_if_big_endian(values);
+        Ok(values)
     }
 
     /// The elements of some rows of its [`matrix_shape`](Self::matrix_shape), in row-major order.
@@ -157,6 +184,15 @@ impl<'a> Tensor<'a> {
         self.read_elements(self.elements_of(rows)?)
     }
 
+    /// Writes the elements of some rows into `out`, in row-major order; `out` has exactly as many
+    /// elements as the rows. Decodes only the blocks that the rows lie in.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into); `InvalidArgument` if there are no such rows.
+    pub fn rows_into<T: Element>(&self, rows: Range<u64>, out: &mut [T]) -> Result<()> {
+        self.read_elements_into(self.elements_of(rows)?, out)
+    }
+
     /// Writes the bytes of all elements into `out`: little-endian, in row-major order. `out` has
     /// exactly [`len`](Self::len) times the dtype's width.
     ///
@@ -165,7 +201,16 @@ impl<'a> Tensor<'a> {
     /// [readable](Self::is_readable). `Corrupt`, `Truncated` or `Unsupported` if a block breaks a
     /// rule of the spec, its checksum first of all; the contents of `out` are unspecified then.
     pub fn read_bytes_into(&self, out: &mut [u8]) -> Result<()> {
-        self.read_range(0..self.len(), out).within(|| self.place())
+        self.read_bytes_of(0..self.len(), out)
+    }
+
+    /// As [`read_bytes_into`](Self::read_bytes_into), of some rows of its
+    /// [`matrix_shape`](Self::matrix_shape). Decodes only the blocks that the rows lie in.
+    ///
+    /// # Errors
+    /// As [`read_bytes_into`](Self::read_bytes_into); `InvalidArgument` if there are no such rows.
+    pub fn read_row_bytes_into(&self, rows: Range<u64>, out: &mut [u8]) -> Result<()> {
+        self.read_bytes_of(self.elements_of(rows)?, out)
     }
 
     /// The elements that are not zero, as a sparse matrix of its
@@ -177,6 +222,34 @@ impl<'a> Tensor<'a> {
     pub fn csr<T: Element>(&self) -> Result<Csr<T>> {
         self.check_type::<T>()?;
         csr::of_tensor(self).within(|| self.place())
+    }
+
+    /// The elements that are not zero, one after the other, as `(row, column, value)` of its
+    /// [`matrix_shape`](Self::matrix_shape): the same as those of [`csr`](Self::csr), in the same
+    /// order, without a limit on columns or empty rows.
+    ///
+    /// Row-major: by ascending row, and by ascending column within a row. −0.0 is zero, NaN is not;
+    /// with another background than zero, the elements that are not stored are nonzero and come
+    /// too (spec §7.4). Decodes a block at a time, when its first element is asked for.
+    ///
+    /// ```
+    /// # fn f(kernel: tfzip::Tensor<'_>) -> tfzip::Result<()> {
+    /// let mut sums = vec![0.0; kernel.matrix_shape().1 as usize];
+    /// for entry in kernel.nonzeros::<f32>()? {
+    ///     let (_row, column, weight) = entry?;
+    ///     sums[column as usize] += weight;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `T` does not mean the tensor's dtype, or if the tensor is not
+    /// [readable](Self::is_readable); `Corrupt` or `Unsupported` if what all blocks share breaks a rule of
+    /// the spec. What is wrong with a block comes as an item, after which there are no more.
+    pub fn nonzeros<T: Element>(&self) -> Result<Nonzeros<'a, T>> {
+        self.check_type::<T>()?;
+        Nonzeros::new(*self).within(|| self.place())
     }
 
     /// `Corrupt` if it has not `found` elements that are not zero.
@@ -249,7 +322,7 @@ impl<'a> Tensor<'a> {
         while start < stored {
             let end = stored.min(start + CHUNK_ELEMENTS);
             scratch.resize(to_usize((end - start) * self.width() as u64)?, 0);
-            self.read_range(start..end, &mut scratch)?;
+            overwrite(&mut scratch, |out| self.read_range(start..end, out))?;
             f(start, &scratch)?;
             start = end;
         }
@@ -257,7 +330,7 @@ impl<'a> Tensor<'a> {
     }
 
     /// The payload's record, of a tensor that has one.
-    pub(super) fn record(&self) -> Result<Record<'a>> {
+    pub(crate) fn record(&self) -> Result<Record<'a>> {
         let Source::Payload(payload) = self.entry().source else {
             return Err(Error::invalid("the tensor has no payload"));
         };
@@ -270,20 +343,21 @@ impl<'a> Tensor<'a> {
     }
 
     /// Elements that are stored; the others repeat the last of them.
-    pub(super) fn n_stored(&self) -> u64 {
+    pub(crate) fn n_stored(&self) -> u64 {
         self.entry().elements - self.entry().repeats
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("tensor {:?}", self.name())
     }
 
-    fn width(&self) -> usize {
+    /// Bytes of an element; 0 if they have no width.
+    pub(super) fn width(&self) -> usize {
         self.dtype().width().unwrap_or(0)
     }
 
     /// Bytes of an element; an error if the elements are opaque.
-    fn readable_width(&self) -> Result<usize> {
+    pub(super) fn readable_width(&self) -> Result<usize> {
         let width = self.dtype().width().filter(|_| self.is_readable());
         width.ok_or_else(|| {
             Error::invalid(format!(
@@ -307,14 +381,52 @@ impl<'a> Tensor<'a> {
 
     fn read_elements<T: Element>(&self, elements: Range<u64>) -> Result<Vec<T>> {
         self.check_type::<T>()?;
-        // Before any memory is reserved: how many elements are opaque is not limited.
-        self.readable_width().within(|| self.place())?;
-        let mut out = vec![T::zeroed(); to_usize(elements.end - elements.start)?];
-        let bytes = bytemuck::cast_slice_mut(&mut out);
-        prefer_huge_pages(bytes);
-        self.read_range(elements, bytes).within(|| self.place())?;
+        let read = || {
+            // Before any memory is reserved: how many elements are opaque is not limited.
+            self.readable_width()?;
+            let n = to_usize(elements.end - elements.start)?;
+            write_vec(n, |out| self.read_range(elements, out))
+        };
+        let mut out = read().within(|| self.place())?;
         T::swap_if_big_endian(&mut out);
         Ok(out)
+    }
+
+    fn read_elements_into<T: Element>(&self, elements: Range<u64>, out: &mut [T]) -> Result<()> {
+        self.check_buffer::<T>(elements.clone(), out.len())?;
+        match T::bytes_mut(out) {
+            Some(bytes) => {
+                overwrite(bytes, |out| self.read_range(elements, out)).within(|| self.place())?;
+            }
+            // Not all bytes are values: they are only written to `out` when they have been looked at.
+            None => out.copy_from_slice(&self.read_elements(elements)?),
+        }
+        T::swap_if_big_endian(out);
+        Ok(())
+    }
+
+    fn read_bytes_of(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+        self.check_bytes(elements.clone(), out.len())
+            .and_then(|()| overwrite(out, |out| self.read_range(elements, out)))
+            .within(|| self.place())
+    }
+
+    /// Whether `elements` can be read into a buffer of `n` elements.
+    fn check_buffer<T: Element>(&self, elements: Range<u64>, n: usize) -> Result<()> {
+        self.check_type::<T>()?;
+        self.check_bytes(elements, n.saturating_mul(size_of::<T>()))
+            .within(|| self.place())
+    }
+
+    /// The same for one of `n_bytes`.
+    fn check_bytes(&self, elements: Range<u64>, n_bytes: usize) -> Result<()> {
+        let expected = (elements.end - elements.start) * self.readable_width()? as u64;
+        match n_bytes as u64 == expected {
+            true => Ok(()),
+            false => Err(Error::invalid(format!(
+                "a buffer of {n_bytes} bytes for {expected}"
+            ))),
+        }
     }
 
     fn elements_of(&self, rows: Range<u64>) -> Result<Range<u64>> {
@@ -325,18 +437,12 @@ impl<'a> Tensor<'a> {
         Ok(rows.start * columns..rows.end * columns)
     }
 
-    /// Writes the bytes of `elements`, which lie in the tensor.
-    fn read_range(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+    /// Writes the bytes of `elements`, which lie in the tensor; `out` has exactly those.
+    pub(super) fn read_range(&self, elements: Range<u64>, out: Out<'_>) -> Result<()> {
         let width = self.readable_width()?;
-        let expected = (elements.end - elements.start) * width as u64;
-        if out.len() as u64 != expected {
-            return Err(Error::invalid(format!(
-                "a buffer of {} bytes for {expected}",
-                out.len()
-            )));
-        }
+        self.check_bytes(elements.clone(), out.len())?;
         let stored = self.n_stored();
-        let (from_store, repeated) = out.split_at_mut(to_usize(
+        let (from_store, repeated) = out.split_at(to_usize(
             elements.end.min(stored).saturating_sub(elements.start) * width as u64,
         )?);
         if !from_store.is_empty() {
@@ -345,19 +451,17 @@ impl<'a> Tensor<'a> {
         if !repeated.is_empty() {
             let mut last = vec![0; width];
             if stored > 0 {
-                self.read_stored(stored - 1..stored, &mut last)?;
+                overwrite(&mut last, |out| self.read_stored(stored - 1..stored, out))?;
             }
-            repeated
-                .chunks_exact_mut(width)
-                .for_each(|element| element.copy_from_slice(&last));
+            repeated.repeat(&last);
         }
         Ok(())
     }
 
     /// Writes the bytes of `elements`, which are stored.
-    fn read_stored(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+    fn read_stored(&self, elements: Range<u64>, out: Out<'_>) -> Result<()> {
         match self.entry().source {
-            Source::Opaque => Ok(()),
+            Source::Opaque => Err(Error::invalid("its elements are opaque")),
             Source::Skeleton(offset) => {
                 let start = offset + elements.start * self.width() as u64;
                 read_skeleton(self.file, self.index, start, out)

@@ -204,7 +204,7 @@ fn expanded_rows<W: Word>(input: &mut Cursor<'_>) {
                 length,
                 rows: &rows,
             };
-            let n = expand_rows(isa, store, rows, background, &values, &mut out);
+            let n = expand_rows(isa, store, rows, background, &values, (&mut out[..]).into());
             copy::fence(isa);
             (n, out)
         });
@@ -270,7 +270,7 @@ fn copied_bytes(input: &mut Cursor<'_>) {
     let from = take(input, usize::MAX);
     same(|isa| {
         let mut to = vec![0x55; start + from.len() + 64];
-        copy::past_caches(isa, from, &mut to[start..start + from.len()]);
+        copy::past_caches(isa, from, (&mut to[start..start + from.len()]).into());
         copy::fence(isa);
         to
     });

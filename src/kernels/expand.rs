@@ -1,8 +1,10 @@
 //! Expansion of a bitmap: the next value where a bit is set, the background elsewhere
 //! (spec §9.1.1).
 
+use super::out::Slots;
 use super::{Isa, Store};
 use crate::word::Word;
+use std::mem::MaybeUninit;
 
 /// Bytes after the last value that an expansion may read: a whole vector of lanes that stay unused.
 pub(crate) const SLACK_BYTES: usize = 64;
@@ -39,6 +41,8 @@ impl BitmapRows<'_> {
 /// result is the same and takes longer. What is written past the caches is so where all rows
 /// [fit lines](fits_lines), and needs a [`fence`](super::copy::fence).
 ///
+/// Each element of each of the rows is written.
+///
 /// # Panics
 /// If there are not as many bitmaps as rows, a row lies outside of `out`, or more bits are set than
 /// there are values.
@@ -48,7 +52,7 @@ pub(crate) fn expand_rows<W: Word>(
     rows: BitmapRows<'_>,
     background: W,
     values: &[W],
-    out: &mut [W],
+    mut out: Slots<'_, W>,
 ) -> usize {
     assert_eq!(
         rows.bitmaps.len(),
@@ -59,7 +63,7 @@ pub(crate) fn expand_rows<W: Word>(
     let n_set = count_ones(isa, rows.bitmaps);
     assert!(n_set <= values.len());
     if isa == Isa::Plain || W::WIDTH > 8 {
-        return expand_rows_plain(rows, background, values, out);
+        return expand_rows_plain(rows, background, values, out.0);
     }
     // The last rows are left to the plain version, if loads for them could pass the end of `values`.
     let row_bytes = rows.length.div_ceil(8).max(1);
@@ -73,15 +77,15 @@ pub(crate) fn expand_rows<W: Word>(
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => {
-            let past_caches = store == Store::PastCaches && fits_lines(out, rows.length);
-            x86::expand(isa, past_caches, fast, background, values, out);
+            let past_caches = store == Store::PastCaches && fits_lines(&mut out, rows.length);
+            x86::expand(isa, past_caches, fast, background, values, &mut out);
         }
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::expand(fast, background, values, out),
+        Isa::Neon => neon::expand(fast, background, values, out.0),
         Isa::Plain => {}
     }
     let _ = store;
-    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out)
+    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out.0)
 }
 
 /// Returns the number of values that it used.
@@ -89,7 +93,7 @@ fn expand_rows_plain<W: Word>(
     rows: BitmapRows<'_>,
     background: W,
     values: &[W],
-    out: &mut [W],
+    out: &mut [MaybeUninit<W>],
 ) -> usize {
     let mut left = values.iter();
     let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -115,7 +119,7 @@ pub(crate) fn expand<W: Word>(
     bitmap: &[u8],
     background: W,
     values: &[W],
-    out: &mut [W],
+    out: Slots<'_, W>,
 ) -> usize {
     let length = out.len();
     let row = BitmapRows {
@@ -130,10 +134,10 @@ pub(crate) fn expand<W: Word>(
 
 /// Whether rows of so many elements begin and end with a cache line: then they can be written past the
 /// caches in whole lines.
-pub(crate) fn fits_lines<W: Word>(out: &[W], length: usize) -> bool {
+pub(crate) fn fits_lines<W: Word>(out: &mut Slots<'_, W>, length: usize) -> bool {
     const LINE: usize = 64;
-    let bytes: &[u8] = bytemuck::cast_slice(out);
-    bytes.as_ptr().align_offset(LINE) == 0 && (length * W::WIDTH).is_multiple_of(LINE)
+    let start = out.as_mut_ptr().cast::<u8>();
+    start.align_offset(LINE) == 0 && (length * W::WIDTH).is_multiple_of(LINE)
 }
 
 /// Number of bits that are set.
@@ -164,14 +168,14 @@ fn expand_plain<'v, W: Word>(
     bitmap: &[u8],
     background: W,
     values: &mut impl Iterator<Item = &'v W>,
-    out: &mut [W],
+    out: &mut [MaybeUninit<W>],
 ) {
     for (elements, &byte) in out.chunks_mut(8).zip(bitmap) {
         for (bit, element) in elements.iter_mut().enumerate() {
-            *element = match byte >> bit & 1 {
+            element.write(match byte >> bit & 1 {
                 0 => background,
                 _ => values.next().copied().unwrap_or(background),
-            };
+            });
         }
     }
 }
@@ -224,6 +228,7 @@ mod x86 {
 
     use super::{BitmapRows, byte_sources, count_ones_plain, sources};
     use crate::kernels::Isa;
+    use crate::kernels::out::Slots;
     use crate::word::Word;
     use core::arch::x86_64::*;
 
@@ -268,7 +273,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut [W],
+        out: &mut Slots<'_, W>,
     ) {
         // SAFETY: kernels are only chosen on machines that have their instructions; the rest has just
         // been said.
@@ -289,7 +294,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut [W],
+        out: &mut Slots<'_, W>,
     ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -453,7 +458,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut [W],
+        out: &mut Slots<'_, W>,
     ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -537,6 +542,7 @@ mod neon {
     use super::{BitmapRows, byte_sources, sources};
     use crate::word::Word;
     use core::arch::aarch64::*;
+    use std::mem::MaybeUninit;
 
     /// Where the bytes of a vector of elements come from, by their bits of the bitmap. A number
     /// above 15 leaves the background.
@@ -551,7 +557,7 @@ mod neon {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut [W],
+        out: &mut [MaybeUninit<W>],
     ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -676,7 +682,7 @@ mod tests {
                     let out = &mut out[start..start + expected.len()];
                     out.fill(other);
                     assert_eq!(
-                        expand_rows(isa, store, rows, background, &values, out),
+                        expand_rows(isa, store, rows, background, &values, (&mut *out).into()),
                         n_set
                     );
                     super::super::copy::fence(isa);

@@ -15,8 +15,12 @@ pub(crate) mod expand;
 pub(crate) mod fill;
 pub(crate) mod huffman;
 pub(crate) mod lookup;
+pub(crate) mod out;
+mod pages;
 pub(crate) mod planes;
+pub(crate) mod product;
 pub(crate) mod scatter;
+pub(crate) mod target;
 pub(crate) mod unpack;
 pub(crate) mod window;
 

@@ -3,12 +3,15 @@
 use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc};
 use crate::error::{Error, Result, Within};
+use crate::kernels::out::{Out, overwrite};
+use crate::kernels::target::Target;
 use crate::kernels::{Isa, Store, alternate};
-use crate::sparse::{self, PositionKind, Positions, Rows, Target};
+use crate::sparse::{self, PositionKind, Positions, Rows};
 use crate::stream::Coding;
 use crate::stream::huffman::Bundle;
 use crate::values::{self, InMemory, ValueKind, Values};
 use crate::word::Word;
+use std::borrow::Cow;
 
 /// Bytes of the CRC-32 at the end of a block.
 const CRC_BYTES: u64 = 4;
@@ -134,6 +137,14 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// # Panics
     /// If `out` has another length.
     pub(crate) fn fill(&self, out: &mut [u8], store: Store) -> Result<()> {
+        overwrite(out, |out| self.write(out, store))
+    }
+
+    /// As [`fill`](Self::fill), into memory that may not be initialised.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub(crate) fn write(&self, out: Out<'_>, store: Store) -> Result<()> {
         assert_eq!(
             out.len(),
             self.n_bytes(),
@@ -142,8 +153,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         let mut target = Target::new(self.isa, out, store);
         self.entries
             .fill(self.background, &self.values, &mut target)?;
-        drop(target);
-        self.mark_alternates(out)
+        self.mark_alternates(target.finish()?)
     }
 
     /// Makes the alternates what they are in `out`, where they are the background so far.
@@ -168,6 +178,18 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     /// `Corrupt` if positions lead out of the block, which [`fill`](Self::fill) would find.
     pub(crate) fn check_positions(&self) -> Result<()> {
         self.entries.ascending(self.n).map(drop)
+    }
+
+    /// The positions of the entries, in the order of their values.
+    ///
+    /// `Corrupt` if they lead out of the block.
+    pub(crate) fn positions_in_order(&self) -> Result<Cow<'_, [u32]>> {
+        self.entries.in_order(self.n)
+    }
+
+    /// The entries in their order, as they are in memory.
+    pub(crate) fn values(&self) -> &[W] {
+        &self.values[..self.entries.count(self.n) as usize]
     }
 
     /// Calls `f` with the position in the block and the little-endian bytes of each entry, by

@@ -1,19 +1,26 @@
 //! Payloads: the elements of a tensor, cut into blocks that are decoded one by one (spec §8, §9).
 
+#[cfg(feature = "pack")]
 mod block;
 mod decode;
+#[cfg(feature = "pack")]
 mod encode;
+#[cfg(feature = "pack")]
 mod encoder;
+#[cfg(feature = "pack")]
 mod entries;
 mod read;
 mod record;
+#[cfg(feature = "pack")]
 mod survey;
 mod tables;
+#[cfg(feature = "pack")]
 mod train;
 
+#[cfg(feature = "pack")]
 pub(crate) use encode::{EncodeStats, encode};
 pub(crate) use read::read;
-pub(crate) use record::{PayloadMeta, Record};
+pub(crate) use record::{PayloadMeta, Record, Shared};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;

@@ -4,6 +4,7 @@ use super::Record;
 use crate::cursor::to_usize;
 use crate::error::Result;
 use crate::kernels::Store;
+use crate::kernels::out::Out;
 use crate::parallel;
 use crate::word::{Word, with_word};
 use std::ops::Range;
@@ -13,11 +14,11 @@ const PAST_CACHES_BYTES: usize = 1 << 20;
 
 /// Decodes the blocks that `elements` lie in, and writes the elements to `out`, little-endian; `out`
 /// has exactly their bytes, which are a payload's.
-pub(crate) fn read(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+pub(crate) fn read(record: &Record<'_>, elements: Range<u64>, out: Out<'_>) -> Result<()> {
     with_word!(record.width(), W => read_words::<W>(record, elements, out))
 }
 
-fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: Out<'_>) -> Result<()> {
     let store = match out.len() >= PAST_CACHES_BYTES {
         true => Store::PastCaches,
         false => Store::Cached,
@@ -29,7 +30,7 @@ fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]
         let all = record.elements(block);
         let wanted = all.start.max(elements.start)..all.end.min(elements.end);
         let n_bytes = to_usize((wanted.end - wanted.start) * W::WIDTH as u64)?;
-        let (piece, after) = rest.split_at_mut(n_bytes);
+        let (piece, after) = rest.split_at(n_bytes);
         rest = after;
         let skip = to_usize((wanted.start - all.start) * W::WIDTH as u64)?;
         pieces.push((block, skip, piece));
@@ -38,11 +39,12 @@ fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: &mut [u8]
         let decoded = record.decode::<W>(block, &shared)?;
         let n_bytes = decoded.n_bytes();
         if piece.len() == n_bytes {
-            return decoded.fill(piece, store);
+            return decoded.write(piece, store);
         }
         let mut scratch = vec![0; n_bytes];
         decoded.fill(&mut scratch, Store::Cached)?;
-        piece.copy_from_slice(&scratch[skip..skip + piece.len()]);
+        let wanted = skip..skip + piece.len();
+        piece.copy_from(&scratch[wanted]);
         Ok(())
     })
 }

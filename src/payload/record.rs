@@ -132,6 +132,11 @@ pub(crate) struct Shared<W> {
 }
 
 impl<W> Shared<W> {
+    /// The kernels to use.
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Decodes with other kernels than the machine's best.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn with_isa(self, isa: Isa) -> Self {
@@ -280,6 +285,20 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// The bytes of `block` with its CRC-32, and how its elements fall into rows.
+    pub(crate) fn block(&self, block: u64) -> Result<(&'a [u8], Rows)> {
+        let bytes = to_usize(self.start(block).1)?..to_usize(self.end(block).1)?;
+        let bytes = self
+            .blocks
+            .get(bytes)
+            .ok_or_else(|| Error::corrupt("block outside its record"))?;
+        let rows = Rows {
+            columns: self.meta.columns,
+            first_element: self.elements(block).start,
+        };
+        Ok((bytes, rows))
+    }
+
     /// Decodes `block` as far as positions and values; checks its CRC-32.
     pub(crate) fn decode<'t, W: Word>(
         &self,
@@ -288,15 +307,7 @@ impl<'a> Record<'a> {
     ) -> Result<DecodedBlock<'a, 't, W>> {
         let elements = self.elements(block);
         let decode = || {
-            let bytes = to_usize(self.start(block).1)?..to_usize(self.end(block).1)?;
-            let bytes = self
-                .blocks
-                .get(bytes)
-                .ok_or_else(|| Error::corrupt("block outside its record"))?;
-            let rows = Rows {
-                columns: self.meta.columns,
-                first_element: elements.start,
-            };
+            let (bytes, rows) = self.block(block)?;
             let n = u32::try_from(elements.end - elements.start)
                 .map_err(|_| Error::corrupt("a block of 2^32 elements or more"))?;
             DecodedBlock::read(bytes, n, rows, &shared.tables, &shared.decoders, shared.isa)

@@ -4,17 +4,15 @@ mod bitmap;
 pub(crate) mod classes;
 mod relative_index;
 pub(crate) mod rows;
-mod target;
 
 pub(crate) use classes::Classes;
 pub(crate) use relative_index::{Form, GapStats};
-pub(crate) use target::Target;
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
-use crate::kernels::fill::fill;
 use crate::kernels::huffman::DecodeTable;
+use crate::kernels::target::Target;
 use crate::kernels::{Isa, expand};
 use crate::stream::huffman::{Bundle, Run};
 use crate::stream::{self, Coding};
@@ -200,6 +198,20 @@ impl Positions<'_, '_> {
         })
     }
 
+    /// The members in the order of their values, of `n` possible ones.
+    ///
+    /// `Corrupt` if positions lead out of the block.
+    pub(crate) fn in_order(&self, n: u32) -> Result<Cow<'_, [u32]>> {
+        Ok(match self {
+            Self::None => Cow::Borrowed(&[]),
+            Self::All => (0..n).collect(),
+            Self::Bitmap(bytes, _) => bitmap::members(bytes).into(),
+            Self::Members(members) => Cow::Borrowed(members),
+            Self::Classes(set) => set.positions()?.into(),
+            Self::Rows(set) => set.positions()?.into(),
+        })
+    }
+
     /// A bit for every one of `n` positions, if the set is kept in a way that alternates are.
     pub(crate) fn bits(&self, n: u32) -> Option<Cow<'_, [u8]>> {
         match self {
@@ -221,10 +233,8 @@ impl Positions<'_, '_> {
     ) -> Result<()> {
         let all = 0..target.len();
         match self {
-            Self::None => target.pieces(all, |_, out| fill(out, background)),
-            Self::All => target.pieces(all, |at, out| {
-                out.copy_from_slice(&values[at..][..out.len()]);
-            }),
+            Self::None => target.clear(all, background, |_, _| {}),
+            Self::All => target.copy(all.clone(), &values[all]),
             Self::Bitmap(bytes, _) => {
                 let row = BitmapRows {
                     bitmaps: bytes,
@@ -235,8 +245,7 @@ impl Positions<'_, '_> {
             }
             Self::Members(members) => {
                 let mut entries = members.iter().zip(values).peekable();
-                target.pieces(all, |at, out| {
-                    fill(out, background);
+                target.clear(all, background, |at, out| {
                     let end = (at + out.len()) as u32;
                     while let Some((&position, &value)) = entries.next_if(|entry| *entry.0 < end) {
                         out[position as usize - at] = value;
@@ -428,6 +437,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use crate::kernels::Store;
+    use crate::kernels::out::overwrite;
     use proptest::prelude::*;
 
     /// Position sets that lean to the edges: empty, full, single, dense and sparse.
@@ -467,11 +477,11 @@ mod tests {
             assert_eq!(positions.len() as u32, set.positions.count(n));
             let values: Vec<u16> = (1..=positions.len() as u16).map(u16::to_le).collect();
             let mut filled = vec![0xee; 2 * n as usize];
-            set.positions.fill(
-                0,
-                &values,
-                &mut Target::new(Isa::active(), &mut filled, Store::Cached),
-            )?;
+            overwrite(&mut filled, |out| {
+                let mut target = Target::new(Isa::active(), out, Store::Cached);
+                set.positions.fill(0, &values, &mut target)?;
+                target.finish().map(drop)
+            })?;
             let mut expected = vec![0; 2 * n as usize];
             for (&position, value) in positions.iter().zip(&values) {
                 expected[2 * position as usize..][..2].copy_from_slice(&value.to_ne_bytes());

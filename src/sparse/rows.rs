@@ -1,13 +1,13 @@
 //! Compressed sparse rows to compute on: packed steps or bitmaps, with pointers (spec §9.1.4).
 
-use super::{Rows, Target, row_parts};
+use super::{Rows, row_parts};
 use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
-use crate::kernels::fill::fill;
 use crate::kernels::scatter::{Chain, count_nonzero, scatter};
-use crate::kernels::{Isa, Store, expand, unpack};
+use crate::kernels::target::Target;
+use crate::kernels::{Isa, expand, unpack};
 use crate::stream::bits;
 use crate::word::Word;
 
@@ -33,6 +33,123 @@ impl RowForm {
     /// Positions that an escape skips.
     fn escape(self) -> u32 {
         (1 << self.step_bits) - 1
+    }
+}
+
+/// The streams of a set of entries in rows, where they are: only their lengths have been checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowStreams<'a> {
+    pub(crate) form: RowForm,
+    pub(crate) n_entries: usize,
+    pub(crate) n_steps: usize,
+    /// For each group.
+    pub(crate) entry_pointers: &'a [[u8; 2]],
+    /// For each group; the same as those of entries if there are as many steps.
+    pub(crate) step_pointers: &'a [[u8; 2]],
+    /// Packed.
+    pub(crate) steps: &'a [u8],
+    /// Each row's bits, in whole bytes.
+    pub(crate) bitmaps: &'a [u8],
+    /// Positions in the block.
+    n: u32,
+    /// Columns of a row, and those of the first one before the block.
+    columns: u64,
+    before: u64,
+}
+
+impl<'a> RowStreams<'a> {
+    /// Finds the streams of a set over `n` positions; the cursor stands after the kind of the block's
+    /// first set.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, n: u32, rows: Rows) -> Result<Self> {
+        let step_bits = u32::from(cursor.u8()?);
+        if step_bits > MAX_STEP_BITS {
+            return Err(Error::unsupported(format!("form {step_bits:#04x} of rows")));
+        }
+        let group = cursor.u16()?;
+        let (n_entries, n_steps) = (cursor.u32()? as usize, cursor.u32()? as usize);
+        if group == 0
+            || n_entries > MAX_STEPS
+            || n_steps > MAX_STEPS
+            || (step_bits == 0 && n_steps > 0)
+        {
+            return Err(Error::corrupt(format!(
+                "{n_entries} entries in {n_steps} steps of {step_bits} bits, groups of {group} rows"
+            )));
+        }
+        let mut streams = Self {
+            form: RowForm { step_bits, group },
+            n_entries,
+            n_steps,
+            entry_pointers: &[],
+            step_pointers: &[],
+            steps: &[],
+            bitmaps: &[],
+            n,
+            columns: rows.columns,
+            before: rows.first_element % rows.columns,
+        };
+        let pointer_bytes = 2 * streams.n_groups();
+        streams.entry_pointers = cursor.take(pointer_bytes)?.as_chunks().0;
+        if step_bits == 0 {
+            streams.bitmaps = cursor.take(streams.bitmap_range(streams.n_rows() - 1).end)?;
+        } else {
+            streams.step_pointers = match n_steps == n_entries {
+                true => streams.entry_pointers,
+                false => cursor.take(pointer_bytes)?.as_chunks().0,
+            };
+            streams.steps = cursor.take(bits::packed_bytes(n_steps, step_bits)?)?;
+        }
+        Ok(streams)
+    }
+
+    /// Rows that have an element in the block: at most 2^22.
+    pub(crate) fn n_rows(&self) -> usize {
+        (self.before + u64::from(self.n)).div_ceil(self.columns) as usize
+    }
+
+    pub(crate) fn n_groups(&self) -> usize {
+        self.n_rows().div_ceil(self.form.group.into())
+    }
+
+    /// Positions of the elements of `rows`.
+    pub(crate) fn positions(&self, rows: std::ops::Range<usize>) -> std::ops::Range<u32> {
+        let start = |row: usize| {
+            let start = (row as u64).saturating_mul(self.columns);
+            start.saturating_sub(self.before).min(self.n.into()) as u32
+        };
+        start(rows.start)..start(rows.end)
+    }
+
+    /// The rows of a group.
+    pub(crate) fn rows_of(&self, group: usize) -> std::ops::Range<usize> {
+        let rows = usize::from(self.form.group);
+        group * rows..((group + 1) * rows).min(self.n_rows())
+    }
+
+    /// Entries before a group, or all of them, as its pointer says.
+    pub(crate) fn entries_before(&self, group: usize) -> usize {
+        let pointer = self.entry_pointers.get(group);
+        pointer.map_or(self.n_entries, |&pointer| number(pointer))
+    }
+
+    /// Steps before a group, or all of them, as its pointer says.
+    pub(crate) fn steps_before(&self, group: usize) -> usize {
+        let pointer = self.step_pointers.get(group);
+        pointer.map_or(self.n_steps, |&pointer| number(pointer))
+    }
+
+    /// Where the bits of a row of the block are in the bitmaps.
+    pub(crate) fn bitmap_range(&self, row: usize) -> std::ops::Range<usize> {
+        let bytes = |row| {
+            let positions = self.positions(row..row + 1);
+            (positions.end - positions.start).div_ceil(8) as usize
+        };
+        // All between the first row and this one are whole.
+        let start = match row.checked_sub(1) {
+            None => 0,
+            Some(between) => bytes(0) + between * bytes(1),
+        };
+        start..start + bytes(row)
     }
 }
 
@@ -202,43 +319,27 @@ pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form
 impl<'a> RowSet<'a> {
     /// Reads a set over `n` positions; the cursor stands after the kind of the block's first set.
     pub(crate) fn read(cursor: &mut Cursor<'a>, isa: Isa, n: u32, rows: Rows) -> Result<Self> {
-        let step_bits = u32::from(cursor.u8()?);
-        if step_bits > MAX_STEP_BITS {
-            return Err(Error::unsupported(format!("form {step_bits:#04x} of rows")));
-        }
-        let group = cursor.u16()?;
-        let (n_entries, n_steps) = (cursor.u32()? as usize, cursor.u32()? as usize);
-        if group == 0
-            || n_entries > MAX_STEPS
-            || n_steps > MAX_STEPS
-            || (step_bits == 0 && n_steps > 0)
-        {
-            return Err(Error::corrupt(format!(
-                "{n_entries} entries in {n_steps} steps of {step_bits} bits, groups of {group} rows"
-            )));
-        }
-        let row_ends: Vec<usize> = rows.ends(n).map(|end| end as usize).collect();
-        let n_groups = row_ends.len().div_ceil(group.into());
-        let entry_pointers = read_pointers(cursor, n_groups, n_entries)?;
+        let streams = RowStreams::read(cursor, n, rows)?;
+        let RowStreams {
+            form, n_entries, ..
+        } = streams;
+        let entry_pointers = pointers(streams.entry_pointers, n_entries)?;
         let mut set = Self {
-            form: RowForm { step_bits, group },
+            form,
             n_entries,
-            row_ends,
+            row_ends: rows.ends(n).map(|end| end as usize).collect(),
             step_pointers: entry_pointers.clone(),
             entry_pointers,
             steps: Buffer::new(0),
-            bitmaps: &[],
+            bitmaps: streams.bitmaps,
         };
-        if step_bits == 0 {
-            let bytes = set.row_lengths().map(|length| length.div_ceil(8)).sum();
-            set.bitmaps = cursor.take(bytes)?;
+        if form.step_bits == 0 {
             set.check_bitmaps(isa)?;
         } else {
-            if n_steps != n_entries {
-                set.step_pointers = read_pointers(cursor, n_groups, n_steps)?;
+            if streams.n_steps != n_entries {
+                set.step_pointers = pointers(streams.step_pointers, streams.n_steps)?;
             }
-            let packed = cursor.take(bits::packed_bytes(n_steps, step_bits)?)?;
-            set.steps = unpack::bytes(isa, packed, n_steps, step_bits)
+            set.steps = unpack::bytes(isa, streams.steps, streams.n_steps, form.step_bits)
                 .ok_or_else(|| Error::corrupt("bits after the last step are not zero"))?;
             set.check_steps()?;
         }
@@ -362,15 +463,11 @@ impl<'a> RowSet<'a> {
                 return Ok(());
             }
             // The first row or the last one is cut.
-            let isa = target.isa();
             let mut row_start = 0;
             for (at, length) in self.bitmap_rows() {
                 let bitmap = &self.bitmaps[at..];
-                target.pieces(row_start..row_start + length, |start, out| {
-                    let bitmap = &bitmap[(start - row_start) / 8..];
-                    let n = expand::expand(isa, Store::Cached, bitmap, background, values, out);
-                    values = &values[n..];
-                });
+                let row = row_start..row_start + length;
+                target.expand_row(row, bitmap, background, &mut values);
                 row_start += length;
             }
             return Ok(());
@@ -378,8 +475,7 @@ impl<'a> RowSet<'a> {
         let isa = target.isa();
         for group in 0..self.step_pointers.len() {
             let mut chain = self.chain(group);
-            target.pieces(self.group_elements(group), |_, out| {
-                fill(out, background);
+            target.clear(self.group_elements(group), background, |_, out| {
                 scatter(isa, &mut chain, &mut values, out);
             });
             if !chain.is_done() {
@@ -421,19 +517,18 @@ impl<'a> RowSet<'a> {
 }
 
 /// Pointers that ascend from 0 to at most `end`.
-fn read_pointers(cursor: &mut Cursor<'_>, n: usize, end: usize) -> Result<Vec<usize>> {
-    let bytes = cursor.take(2 * n)?;
-    let pointers: Vec<usize> = bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|pointer| usize::from(u16::from_le_bytes(*pointer)))
-        .collect();
+fn pointers(pointers: &[[u8; 2]], end: usize) -> Result<Vec<usize>> {
+    let pointers: Vec<usize> = pointers.iter().map(|&pointer| number(pointer)).collect();
     if pointers[0] != 0 || !pointers.is_sorted() || pointers.last().is_some_and(|&last| last > end)
     {
         return Err(Error::corrupt(format!(
-            "the pointers of {n} groups do not ascend from 0 to {end}"
+            "the pointers of {} groups do not ascend from 0 to {end}",
+            pointers.len()
         )));
     }
     Ok(pointers)
+}
+
+fn number(pointer: [u8; 2]) -> usize {
+    u16::from_le_bytes(pointer).into()
 }

@@ -107,6 +107,20 @@ fn write<'a>(
     Ok(())
 }
 
+/// The bytes of `count` symbols of `bits` bits that are packed: `Corrupt` if the stream is coded otherwise.
+pub(crate) fn take_packed<'a>(
+    cursor: &mut Cursor<'a>,
+    count: usize,
+    bits: u32,
+) -> Result<&'a [u8]> {
+    match cursor.u8()? {
+        0 => cursor.take(bits::packed_bytes(count, bits)?),
+        id => Err(Error::corrupt(format!(
+            "a stream of coding {id}, expected 0"
+        ))),
+    }
+}
+
 /// Reads `count` symbols of 8 bits. (No symbols are no bytes, and count as packed.)
 pub(crate) fn read_bytes<'a>(
     cursor: &mut Cursor<'a>,

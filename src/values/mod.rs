@@ -218,7 +218,7 @@ pub(crate) fn read<'a, W: Word>(
         4 => (
             ValueKind::Aligned,
             vec![Coding::Packed],
-            read_aligned(cursor, count)?,
+            in_memory(take_aligned(cursor, count * W::WIDTH)?),
         ),
         id => return Err(Error::unsupported(format!("value kind {id}"))),
     };
@@ -229,14 +229,15 @@ pub(crate) fn read<'a, W: Word>(
     })
 }
 
-fn read_aligned<'a, W: Word>(cursor: &mut Cursor<'a>, count: usize) -> Result<InMemory<'a, W>> {
+/// The bytes of aligned values, after what aligns them; the cursor began with the block.
+pub(crate) fn take_aligned<'a>(cursor: &mut Cursor<'a>, n_bytes: usize) -> Result<&'a [u8]> {
     let padding = cursor.take(padding(cursor.position()))?;
     if padding.iter().any(|&byte| byte != 0) {
         return Err(Error::corrupt(
             "the padding before aligned values is not zero",
         ));
     }
-    Ok(in_memory(cursor.take(count * W::WIDTH)?))
+    cursor.take(n_bytes)
 }
 
 /// Bytes as the elements that they are; without a copy where they are aligned.

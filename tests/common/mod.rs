@@ -11,6 +11,7 @@ pub(crate) mod graph_def;
 pub(crate) mod models;
 pub(crate) mod moods;
 pub(crate) mod naive;
+pub(crate) mod products;
 
 use std::collections::BTreeSet;
 use std::fs;

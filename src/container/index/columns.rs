@@ -34,8 +34,10 @@ const LAST_COLUMN: usize = 27;
 pub(super) fn check_message(mut message: &[u8], limits: &Limits) -> Result<()> {
     let mut values = [0u64; LAST_COLUMN + 1];
     // Ends at the end of the message too, where there is no key.
+    let mut before = message;
     while let Ok((field, wire_type)) = decode_key(&mut message) {
         let field = field as usize;
+        let key = &before[..before.len() - message.len()];
         let n_values = match wire_type {
             WireType::Varint => {
                 if decode_varint(&mut message).is_err() {
@@ -52,6 +54,10 @@ pub(super) fn check_message(mut message: &[u8], limits: &Limits) -> Result<()> {
                 };
                 message = rest;
                 count(&mut values, field, content);
+                if let (Some(values), true) = (values.get_mut(field), NAMES.contains(&field)) {
+                    *values += skip_short(key, &mut message);
+                }
+                before = message;
                 continue;
             }
             WireType::ThirtyTwoBit | WireType::SixtyFourBit => {
@@ -72,6 +78,7 @@ pub(super) fn check_message(mut message: &[u8], limits: &Limits) -> Result<()> {
         if let Some(values) = values.get_mut(field) {
             *values += n_values;
         }
+        before = message;
     }
     for (field, &found) in values.iter().enumerate() {
         let table = tables(limits)
@@ -82,6 +89,19 @@ pub(super) fn check_message(mut message: &[u8], limits: &Limits) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes off the fields that follow with the same key and a content of less than 128 bytes, and returns
+/// how many they are. A hundred thousand names are such fields, mostly.
+fn skip_short(key: &[u8], message: &mut &[u8]) -> u64 {
+    let mut n = 0;
+    while let Some([length @ ..0x80, rest @ ..]) = message.strip_prefix(key)
+        && let Some(rest) = rest.get(usize::from(*length)..)
+    {
+        *message = rest;
+        n += 1;
+    }
+    n
 }
 
 /// Counts the values of a field with this content: one name, or as many numbers as varints end.

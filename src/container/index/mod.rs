@@ -172,7 +172,7 @@ fn read_manifest(file: &[u8], footer: Footer, limits: &Limits) -> Result<(Manife
     Ok((manifest, start))
 }
 
-fn check(m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
+fn check(mut m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
     check_columns(&m, limits)?;
     let sections = sections(&m, end)?;
     let payloads = payloads(&m, &sections)?;
@@ -189,7 +189,8 @@ fn check(m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
             frames.len()
         )));
     }
-    let tensors = tensors(&m, &payloads, skeleton_bytes, limits)?;
+    let names = std::mem::take(&mut m.tensor_name);
+    let tensors = tensors(&m, names, &payloads, skeleton_bytes, limits)?;
     let is_folder = m.is_folder
         || !m.empty_folder.is_empty()
         || files.len() != 1

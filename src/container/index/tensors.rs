@@ -10,16 +10,18 @@ use crate::tensor::{DType, element_count};
 /// Bytes of a decoded tensor that no limit allows to be passed (spec §1.2).
 const MAX_BYTES: u64 = (1 << 63) - 1;
 
+/// The tensors, with the names taken from the manifest's.
 pub(super) fn tensors(
     m: &Manifest,
+    names: Vec<String>,
     payloads: &[Payload],
     skeleton_bytes: u64,
     limits: &Limits,
 ) -> Result<Vec<TensorRow>> {
     let mut next_dim = 0usize;
-    let mut tensors = Vec::with_capacity(m.tensor_name.len());
-    for (i, name) in m.tensor_name.iter().enumerate() {
-        let mut tensor = || {
+    let mut tensors = Vec::with_capacity(names.len());
+    for (i, name) in names.into_iter().enumerate() {
+        let mut row = || {
             Limits::check("bytes of the name", name.len() as u64, limits.name_bytes)?;
             let file = m.tensor_file[i] as usize;
             if file >= m.file_name.len() {
@@ -62,7 +64,7 @@ pub(super) fn tensors(
                 Limits::check("bytes of the tensor", decoded, limit)?;
             }
             Ok(TensorRow {
-                name: name.clone(),
+                name: String::new(),
                 file,
                 dtype,
                 dims,
@@ -72,8 +74,8 @@ pub(super) fn tensors(
                 nnz,
             })
         };
-        let tensor = tensor().within(|| format!("tensor {i} {name:?}"))?;
-        tensors.push(tensor);
+        let row = row().within(|| format!("tensor {i} {name:?}"))?;
+        tensors.push(TensorRow { name, ..row });
     }
     if next_dim != m.tensor_dim.len() {
         return Err(Error::corrupt(format!(

@@ -5,17 +5,14 @@ use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint, to_usize};
 use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
-use crate::kernels::fill::fill;
 use crate::kernels::huffman::DecodeTable;
 use crate::kernels::scatter::{Chain, Step, count_nonzero, scatter};
+use crate::kernels::target::Target;
 use crate::kernels::{Isa, columns, expand, unpack};
-use crate::sparse::{Rows, Target};
+use crate::sparse::Rows;
 use crate::stream::huffman::{Bundle, Run, write_bundle};
 use crate::stream::{self, Coding, bits};
 use crate::word::Word;
-
-/// Elements of a row that is filled at once: what has been cleared is still at hand for its entries.
-const MAX_ROW: usize = 1 << 12;
 
 /// What a block has of a part.
 enum Stored<'a> {
@@ -356,15 +353,13 @@ impl<'a, 't> ClassedSet<'a, 't> {
         let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
         match part {
             Stored::None => rows.for_each(|start| {
-                target.pieces(start..start + length, |_, out| fill(out, background));
+                target.clear(start..start + length, background, |_, _| {});
             }),
             Stored::All => {
                 for start in rows {
                     let (row, rest) = values.split_at(length);
                     *values = rest;
-                    target.pieces(start..start + length, |at, out| {
-                        out.copy_from_slice(&row[at - start..][..out.len()]);
-                    });
+                    target.copy(start..start + length, row);
                 }
             }
             Stored::Bitmap(_) | Stored::OwnBitmap(_) => {
@@ -417,8 +412,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
             let (of_row, rest) = values.split_at(n);
             *values = rest;
             let start = row as usize * self.row_length;
-            target.piece(start..start + self.row_length, |out| {
-                fill(out, background);
+            target.clear_at_once(start..start + self.row_length, background, |out| {
                 for (&column, &value) in entries[..n].iter().zip(of_row) {
                     out[usize::from(column)] = value;
                 }
@@ -589,17 +583,9 @@ fn scatter_rows<W: Word, S: Step>(
 ) -> Result<()> {
     let isa = target.isa();
     for start in rows {
-        match target.in_place() {
-            Some(out) if length <= MAX_ROW => {
-                let out = &mut out[start..start + length];
-                fill(out, background);
-                scatter(isa, &mut chain, values, out);
-            }
-            _ => target.pieces(start..start + length, |_, out| {
-                fill(out, background);
-                scatter(isa, &mut chain, values, out);
-            }),
-        }
+        target.clear_row(start..start + length, background, |out| {
+            scatter(isa, &mut chain, values, out);
+        });
     }
     match chain.is_done() {
         true => Ok(()),

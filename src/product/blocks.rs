@@ -1,0 +1,323 @@
+//! The blocks of a payload as weights: where they are, or decoded one at a time.
+
+use super::number;
+use super::runs::{Fold, Runs, Sink, Weighed};
+use crate::buffer::Buffer;
+use crate::cursor::Cursor;
+use crate::error::{Error, Result, Within};
+use crate::kernels::Store;
+use crate::kernels::product::{
+    CHUNK, Codes, Doubles, Floats, SetBits, Steps, TABLE, Weights, to_doubles,
+};
+use crate::payload::{Record, Shared};
+use crate::sparse::PositionKind;
+use crate::sparse::rows::RowStreams;
+use crate::stream::{self, Coding};
+use crate::tensor::DType;
+use crate::values::{self, ValueKind};
+use crate::word::Word;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// How the products of a block are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    /// All elements are zero.
+    Nothing,
+    /// All elements are entries; where the values begin in the block.
+    All(usize),
+    /// From rows, and the values beginning here.
+    Rows(usize),
+    /// By decoding positions and values.
+    Entries,
+    /// By decoding all elements: what is no entry isn't zero.
+    Elements,
+}
+
+/// A payload whose blocks are multiplied.
+pub(super) struct Payload<'a, W: Word> {
+    record: Record<'a>,
+    shared: Shared<W>,
+    numbers: Numbers,
+    /// Of a row of the matrix; its payload may have others.
+    columns: u64,
+    /// Of each block, once its checksum and its streams have been checked.
+    plans: Box<[OnceLock<Plan>]>,
+}
+
+/// What elements and codes are as numbers.
+struct Numbers {
+    dtype: DType,
+    /// Of a dtype of one byte: of each byte.
+    bytes: Option<Box<[f64; TABLE]>>,
+    /// Of a payload with a codebook: of each code.
+    codes: Option<Box<[f64; TABLE]>>,
+    code_bits: u32,
+}
+
+/// Values of a block where they are.
+#[derive(Clone, Copy)]
+enum Values<'v, W> {
+    /// Elements as they are in memory.
+    Words(&'v [W]),
+    /// Packed codes.
+    Codes(&'v [u8]),
+}
+
+impl<'a, W: Word> Payload<'a, W> {
+    /// Reads the tables.
+    pub(super) fn new(record: Record<'a>, dtype: DType, columns: u64) -> Result<Self> {
+        let shared = record.tables::<W>()?;
+        let number = number::of_dtype(dtype)
+            .filter(|_| dtype.width() == Some(W::WIDTH))
+            .ok_or_else(|| Error::invalid(format!("no products with {dtype}")))?;
+        let codebook = shared.tables.codebook.as_ref();
+        let codes = codebook.map(|codebook| {
+            let mut table = Box::new([0.0; TABLE]);
+            for (weight, pattern) in table.iter_mut().zip(codebook.patterns()) {
+                *weight = number(pattern.to_bits());
+            }
+            table
+        });
+        let bytes = || Box::new(std::array::from_fn(|byte| number(byte as u64)));
+        Ok(Self {
+            numbers: Numbers {
+                dtype,
+                bytes: (W::WIDTH == 1).then(bytes),
+                codes,
+                code_bits: codebook.map_or(1, |codebook| codebook.code_bits()),
+            },
+            plans: (0..record.n_blocks()).map(|_| OnceLock::new()).collect(),
+            record,
+            shared,
+            columns,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_isa(self, isa: crate::kernels::Isa) -> Self {
+        Self {
+            shared: self.shared.with_isa(isa),
+            ..self
+        }
+    }
+
+    pub(super) fn n_blocks(&self) -> u64 {
+        self.record.n_blocks()
+    }
+
+    /// The elements of the matrix that blocks hold.
+    pub(super) fn elements(&self, blocks: Range<u64>) -> Range<u64> {
+        let elements = |block| self.record.elements(block);
+        elements(blocks.start).start..elements(blocks.end - 1).end
+    }
+
+    /// Hands all elements of a block that are not zero to `sink`.
+    pub(super) fn visit(&self, block: u64, sink: &mut impl Sink) -> Result<()> {
+        self.visit_block(block, sink)
+            .within(|| format!("block {block}"))
+    }
+
+    fn visit_block(&self, block: u64, sink: &mut impl Sink) -> Result<()> {
+        let elements = self.record.elements(block);
+        let fold = Fold {
+            columns: self.columns,
+            first_element: elements.start,
+            n: (elements.end - elements.start) as u32,
+        };
+        let mut runs = Runs::new(fold, sink);
+        match self.plan(block)? {
+            Plan::Nothing => Ok(()),
+            Plan::All(at) => {
+                let (bytes, _) = self.record.block(block)?;
+                let values = self.values(bytes, at, fold.n as usize)?;
+                self.adjacent(values, fold.n as usize, &mut runs)
+            }
+            Plan::Rows(at) => self.rows(block, fold.n, at, &mut runs),
+            Plan::Entries => {
+                let decoded = self.record.decode(block, &self.shared)?;
+                let positions = decoded.positions_in_order()?;
+                let mut doubles = [0; CHUNK];
+                let values = Values::Words(decoded.values());
+                for (i, positions) in positions.chunks(CHUNK).enumerate() {
+                    let range = i * CHUNK..i * CHUNK + positions.len();
+                    runs.listed(positions, self.numbers.weigh(values, range, &mut doubles)?)?;
+                }
+                Ok(())
+            }
+            Plan::Elements => {
+                let decoded = self.record.decode(block, &self.shared)?;
+                let mut elements = Buffer::<W>::new(fold.n as usize);
+                decoded.fill(bytemuck::cast_slice_mut(&mut elements), Store::Cached)?;
+                self.adjacent(Values::Words(&elements), fold.n as usize, &mut runs)
+            }
+        }
+    }
+
+    /// How to multiply a block, which is checked at the first use.
+    fn plan(&self, block: u64) -> Result<Plan> {
+        let known = &self.plans[block as usize];
+        if let Some(plan) = known.get() {
+            return Ok(*plan);
+        }
+        let decoded = self.record.decode(block, &self.shared)?;
+        let layout = &decoded.layout;
+        if !matches!(layout.entry_kind, PositionKind::None | PositionKind::All) {
+            decoded.check_positions()?;
+        }
+        let number = number::of_dtype(self.numbers.dtype);
+        let is_zero = |pattern: W| number.is_some_and(|number| number(pattern.to_bits()) == 0.0);
+        let background = self.shared.tables.background;
+        let others_are_zero = layout.entry_kind == PositionKind::All
+            || is_zero(background)
+                && (layout.alternate_kind == PositionKind::None || is_zero(background.flip_top()));
+        let is_packed = layout.value_codings == [Coding::Packed];
+        let has_values = match layout.value_kind {
+            Some(ValueKind::Raw | ValueKind::Codebook) => is_packed,
+            Some(ValueKind::Aligned) => true,
+            _ => false,
+        };
+        let at = (layout.entry_bytes + layout.alternate_bytes) as usize;
+        let mut plan = match layout.entry_kind {
+            _ if !others_are_zero => Plan::Elements,
+            PositionKind::None => Plan::Nothing,
+            PositionKind::All if has_values => Plan::All(at),
+            PositionKind::All => Plan::Elements,
+            PositionKind::Rows if has_values => Plan::Rows(at),
+            _ => Plan::Entries,
+        };
+        if matches!(plan, Plan::All(_) | Plan::Rows(_)) {
+            let (bytes, _) = self.record.block(block)?;
+            // In memory that is not aligned as the file is, values have to be copied.
+            if self.values(bytes, at, decoded.values().len()).is_err() {
+                plan = match plan {
+                    Plan::All(_) => Plan::Elements,
+                    _ => Plan::Entries,
+                };
+            }
+        }
+        Ok(*known.get_or_init(|| plan))
+    }
+
+    /// The `count` values that begin in a block at a byte.
+    fn values(&self, bytes: &'a [u8], at: usize, count: usize) -> Result<Values<'a, W>> {
+        let mut cursor = Cursor::new(bytes);
+        cursor.take(at)?;
+        let words = |bytes| {
+            bytemuck::try_cast_slice(bytes)
+                .map(Values::Words)
+                .map_err(|_| Error::corrupt("values that are not aligned"))
+        };
+        match cursor.u8()? {
+            0 => words(stream::take_packed(&mut cursor, count * W::WIDTH, 8)?),
+            2 => stream::take_packed(&mut cursor, count, self.numbers.code_bits).map(Values::Codes),
+            4 => words(values::take_aligned(&mut cursor, count * W::WIDTH)?),
+            kind => Err(Error::corrupt(format!("values of kind {kind}"))),
+        }
+    }
+
+    fn adjacent<K: Sink>(
+        &self,
+        values: Values<'_, W>,
+        n: usize,
+        runs: &mut Runs<'_, K>,
+    ) -> Result<()> {
+        let mut doubles = [0; CHUNK];
+        for start in (0..n).step_by(CHUNK) {
+            let range = start..n.min(start + CHUNK);
+            let weights = self.numbers.weigh(values, range.clone(), &mut doubles)?;
+            runs.adjacent(start as u32, range.len(), weights)?;
+        }
+        Ok(())
+    }
+
+    fn rows<K: Sink>(&self, block: u64, n: u32, at: usize, runs: &mut Runs<'_, K>) -> Result<()> {
+        let (bytes, rows) = self.record.block(block)?;
+        let mut cursor = Cursor::new(bytes);
+        cursor.u8()?;
+        let streams = RowStreams::read(&mut cursor, n, rows)?;
+        let values = self.values(bytes, at, streams.n_entries)?;
+        let (mut positions, mut doubles) = ([0; CHUNK], [0; CHUNK]);
+        let mut first = 0;
+        let mut take = |positions: &[u32], runs: &mut Runs<'_, K>| {
+            let range = first..first + positions.len();
+            first = range.end;
+            runs.listed(positions, self.numbers.weigh(values, range, &mut doubles)?)
+        };
+        if streams.form.step_bits == 0 {
+            for row in 0..streams.n_rows() {
+                let start = streams.positions(row..row + 1).start;
+                let mut bits = SetBits::new(&streams.bitmaps[streams.bitmap_range(row)], start);
+                loop {
+                    let n = bits.positions(&mut positions);
+                    take(&positions[..n], runs)?;
+                    if n < CHUNK {
+                        break;
+                    }
+                }
+            }
+            return Ok(());
+        }
+        for group in 0..streams.n_groups() {
+            let start = streams.positions(streams.rows_of(group)).start;
+            let mut steps = steps(&streams, group, start)?;
+            loop {
+                let n = steps.positions(&mut positions);
+                take(&positions[..n], runs)?;
+                if n < CHUNK {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The steps of a group, which lead to positions from `start` on.
+fn steps<'a>(streams: &RowStreams<'a>, group: usize, start: u32) -> Result<Steps<'a>> {
+    let range = streams.steps_before(group)..streams.steps_before(group + 1);
+    if range.start > range.end || range.end > streams.n_steps {
+        return Err(Error::corrupt("step pointers that descend"));
+    }
+    Ok(Steps::new(
+        streams.steps,
+        streams.form.step_bits,
+        range,
+        start,
+    ))
+}
+
+impl Numbers {
+    /// The weights of the entries with numbers `range`; `doubles` is where they are made into numbers
+    /// that kernels know, if need be.
+    fn weigh<'v, W: Word>(
+        &'v self,
+        values: Values<'v, W>,
+        range: Range<usize>,
+        doubles: &'v mut [u64; CHUNK],
+    ) -> Result<Weighed<'v>> {
+        let missing = || Error::corrupt("more entries than values");
+        let words = match values {
+            Values::Words(words) => words.get(range.clone()).ok_or_else(missing)?,
+            Values::Codes(packed) => {
+                let table = self.codes.as_ref().ok_or_else(missing)?;
+                if range.end * self.code_bits as usize > 8 * packed.len() {
+                    return Err(missing());
+                }
+                let codes = Codes::new(packed, self.code_bits, table);
+                return Ok(Weighed::Codes(codes.skip(range.start)));
+            }
+        };
+        Ok(match (self.dtype, &self.bytes) {
+            (_, Some(table)) => Weighed::Codes(Codes::new(bytemuck::cast_slice(words), 8, table)),
+            (DType::Float32, _) => Weighed::Floats(Floats(bytemuck::cast_slice(words))),
+            (DType::Float64, _) => Weighed::Doubles(Doubles(bytemuck::cast_slice(words))),
+            (dtype, _) => {
+                let number = number::of_dtype(dtype).ok_or_else(missing)?;
+                let doubles = &mut doubles[..words.len()];
+                to_doubles(words, number, doubles);
+                Weighed::Doubles(Doubles(doubles))
+            }
+        })
+    }
+}
