@@ -174,6 +174,11 @@ typedef struct tfzip_limits {
     uint64_t tensor_bytes;
     /// Bytes of all files that the archive restores. Default 2^38.
     uint64_t total_bytes;
+    /// Bytes of all files that the archive restores, or of one tensor, decoded, for each byte of the
+    /// archive. Default 2^20.
+    uint64_t expansion;
+    /// Folders that the name of a file leads through. Default 64.
+    uint64_t nesting;
 } tfzip_limits;
 
 /// What a tensor is. It belongs to the archive, and is valid until the archive is closed.

@@ -130,6 +130,11 @@ pub struct tfzip_limits {
     pub tensor_bytes: u64,
     /// Bytes of all files that the archive restores. Default 2^38.
     pub total_bytes: u64,
+    /// Bytes of all files that the archive restores, or of one tensor, decoded, for each byte of the
+    /// archive. Default 2^20.
+    pub expansion: u64,
+    /// Folders that the name of a file leads through. Default 64.
+    pub nesting: u64,
 }
 
 impl From<&tfzip_limits> for Limits {
@@ -143,6 +148,8 @@ impl From<&tfzip_limits> for Limits {
         limits.name_bytes = from.name_bytes;
         limits.tensor_bytes = from.tensor_bytes;
         limits.total_bytes = from.total_bytes;
+        limits.expansion = from.expansion;
+        limits.nesting = from.nesting;
         limits
     }
 }
@@ -158,6 +165,8 @@ impl From<&Limits> for tfzip_limits {
             name_bytes: from.name_bytes,
             tensor_bytes: from.tensor_bytes,
             total_bytes: from.total_bytes,
+            expansion: from.expansion,
+            nesting: from.nesting,
         }
     }
 }

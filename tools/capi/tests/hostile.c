@@ -46,7 +46,7 @@ _Static_assert(TFZIP_STATUS_INVALID_ARGUMENT == 5 && TFZIP_STATUS_MODEL == 6, ""
 _Static_assert(TFZIP_STATUS_IO == 7 && TFZIP_STATUS_INTERNAL == 100, "");
 _Static_assert(TFZIP_DTYPE_FLOAT32 == 1 && TFZIP_DTYPE_FLOAT4_E2M1FN == 33, "");
 _Static_assert(sizeof(tfzip_status) == 4 && sizeof(tfzip_dtype) == 4, "");
-_Static_assert(sizeof(tfzip_limits) == 8 * sizeof(uint64_t), "");
+_Static_assert(sizeof(tfzip_limits) == 10 * sizeof(uint64_t), "");
 
 /* More than this of a tensor is not read: files may promise a lot. */
 static const uint64_t MOST_BYTES = 1 << 24;
