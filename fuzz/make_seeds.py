@@ -144,7 +144,8 @@ def main():
             "saved_model/graph.meta": meta,
         }
         kernels = ("huffman", "unpack", "planes", "window", "bins", "expand", "columns", "copy")
-        seeds |= {f"kernels/{name}": kernel_input(i) for i, name in enumerate(kernels)}
+        kernels = dict(enumerate(kernels)) | {11: "steps", 12: "products", 13: "bit-products"}
+        seeds |= {f"kernels/{name}": kernel_input(i) for i, name in kernels.items()}
     seeds |= {f"block/{name}": payload_of_vector(name) for name in VECTORS}
     for name, content in seeds.items():
         path = os.path.join(sys.argv[1], name)

@@ -52,6 +52,8 @@
 //! | some rows | [`rows`](Tensor::rows), [`rows_into`](Tensor::rows_into) | the blocks that they lie in | the rows, and a block |
 //! | CSR | [`csr`](Tensor::csr) | all blocks | `indptr`, `indices`, `values`; a block |
 //! | what is not zero, one by one | [`nonzeros`](Tensor::nonzeros) | a block at a time | a block |
+//! | products with vectors | [`product::Matrix`] | a block at a time; in profile `direct` nothing | the results, and a block |
+//! | the encoded streams | [`blocks`](Tensor::blocks), for kernels of one's own | what isn't `direct` | a block |
 //! | all elements, piece by piece | [`for_each_chunk`](Tensor::for_each_chunk) | a block at a time | a block |
 //!
 //! A block has at most 2^22 elements; what this crate packs, about 65,000 that are not zero. The type
@@ -140,7 +142,10 @@ mod unpack;
 mod values;
 mod word;
 
-pub use archive::{Archive, Csr, FileInfo, Layout, Nonzeros, Part, PartKind, Tensor};
+pub use archive::{
+    Archive, Block, Blocks, Csr, EncodedPositions, EncodedRows, EncodedValues, FileInfo, Layout,
+    Nonzeros, Part, PartKind, Tensor,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use kernels::kernels_in_use;
 pub use limits::Limits;

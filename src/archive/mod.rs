@@ -1,6 +1,7 @@
 //! Reading: an open `.tfz` file, its files and its tensors.
 
 mod csr;
+mod encoded;
 mod layout;
 mod nonzeros;
 #[cfg(feature = "restore")]
@@ -9,6 +10,7 @@ mod skeleton;
 mod tensor;
 
 pub use csr::Csr;
+pub use encoded::{Block, Blocks, EncodedPositions, EncodedRows, EncodedValues};
 pub use layout::Layout;
 pub use nonzeros::Nonzeros;
 pub use tensor::Tensor;

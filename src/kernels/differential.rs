@@ -5,6 +5,9 @@ use super::columns::{self, select};
 use super::expand::{BitmapRows, count_ones, expand_rows};
 use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
+use super::product::{
+    self, BitRows, Codes, Doubles, Floats, Positions, Sorted, Steps, Sum, TABLE, Weights,
+};
 use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
 use super::{Isa, Store, alternate, copy, planes, unpack, window};
@@ -23,7 +26,7 @@ pub(crate) fn compare(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let (kernel, width) = (byte(&mut input), byte(&mut input));
     let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
-    match kernel % 11 {
+    match kernel % 14 {
         0 => decoded_symbols(&mut input),
         1 => unpacked_symbols(&mut input),
         2 => with_word!(width, W => joined_planes::<W>(&mut input)),
@@ -34,7 +37,10 @@ pub(crate) fn compare(bytes: &[u8]) {
         7 => with_word!(width, W => scattered_entries::<W, u8>(&mut input)),
         8 => with_word!(width, W => scattered_entries::<W, u16>(&mut input)),
         9 => with_word!(width, W => marked_alternates::<W>(&mut input)),
-        _ => copied_bytes(&mut input),
+        10 => copied_bytes(&mut input),
+        11 => positions_of_steps(&mut input),
+        12 => listed_products(&mut input),
+        _ => products_of_bits(&mut input),
     }
 }
 
@@ -265,6 +271,138 @@ fn marked_alternates<W: Word>(input: &mut Cursor<'_>) {
     });
 }
 
+/// Steps with whatever follows them.
+fn positions_of_steps(input: &mut Cursor<'_>) {
+    let bits = u32::from(byte(input) % 8) + 1;
+    let (first, start) = (below(input, 40), below(input, 1 << 16) as u32);
+    let less = below(input, 100);
+    let packed = take(input, usize::MAX);
+    let end = (8 * packed.len() / bits as usize)
+        .saturating_sub(less)
+        .max(first);
+    if end * bits as usize > 8 * packed.len() {
+        return;
+    }
+    same(|isa| {
+        let mut steps = Steps::new(packed, bits, first..end, start);
+        let mut positions = Positions::new();
+        let mut all = vec![];
+        loop {
+            steps.positions(isa, &mut positions);
+            all.extend_from_slice(positions.get().list());
+            if !positions.is_full() {
+                break;
+            }
+        }
+        assert!(all.is_sorted_by(|a, b| a < b));
+        all
+    });
+}
+
+/// Bits of sums, which tell NaNs and zeros apart but not one NaN from another.
+fn bits_of(sums: &[f64]) -> Vec<u64> {
+    let bits = |sum: &f64| {
+        if sum.is_nan() {
+            u64::MAX
+        } else {
+            sum.to_bits()
+        }
+    };
+    sums.iter().map(bits).collect()
+}
+
+/// Runs `f` with weights of the kind that a byte says, made from any bytes; there are at least `n`.
+macro_rules! with_weights {
+    ($input:expr, $n:expr, $weights:ident => $body:expr) => {{
+        let (kind, n) = (byte($input), $n);
+        let seed = [take($input, 600), &[1, 0, 0x80, 0x3f]].concat();
+        let any: Vec<u8> = seed.iter().copied().cycle().take(8 * n).collect();
+        match kind % 3 {
+            0 => {
+                let words: Vec<u32> = any[..4 * n]
+                    .chunks_exact(4)
+                    .map(<u32 as Word>::from_le)
+                    .collect();
+                let $weights = Floats(&words);
+                $body
+            }
+            1 => {
+                let words: Vec<u64> = any.chunks_exact(8).map(<u64 as Word>::from_le).collect();
+                let $weights = Doubles(&words);
+                $body
+            }
+            _ => {
+                let bits = u32::from(kind / 3 % 8) + 1;
+                let table: [f64; TABLE] = std::array::from_fn(|code| code as f64 * 0.37 - 9.0);
+                let $weights = Codes::new(&any[..(n * bits as usize).div_ceil(8)], bits, &table);
+                $body
+            }
+        }
+    }};
+}
+
+fn numbers(input: &mut Cursor<'_>, n: usize) -> Vec<f64> {
+    let few = f64::from(byte(input));
+    // As an `f32` has them.
+    (0..n)
+        .map(|i| (few + i as f64 * 0.7 - 40.0) as f32 as f64)
+        .collect()
+}
+
+fn listed_products(input: &mut Cursor<'_>) {
+    let bits = u32::from(byte(input) % 8) + 1;
+    let length = below(input, 3000) + 1;
+    let n_packed = below(input, 400);
+    let packed = take(input, n_packed);
+    let mut steps = Steps::new(packed, bits, 0..8 * packed.len() / bits as usize, 7);
+    let mut positions = Positions::new();
+    steps.positions(Isa::Plain, &mut positions);
+    let (positions, _) = positions.get().split_below(7 + length as u32);
+    let n = positions.list().len();
+    let x = numbers(input, length);
+    fn products<S: Sum>(
+        isa: Isa,
+        n: usize,
+        columns: Sorted<'_>,
+        weights: impl Weights,
+        x: &[f64],
+    ) -> Vec<u64> {
+        let mut sums = vec![S::default(); x.len()];
+        product::add_scaled(isa, n, columns, weights, x[0], &mut sums);
+        product::add_scaled(isa, n, columns, weights, 0.1f32.into(), &mut sums);
+        sums.push(product::dot(isa, n, columns, weights, x, true));
+        sums.push(product::dot(isa, n, columns, weights, x, false));
+        bits_of(&sums.into_iter().map(Sum::value).collect::<Vec<_>>())
+    }
+    with_weights!(input, n, weights => same(|isa| {
+        let columns = Sorted(positions, 7);
+        let of_f32 = products::<f64>(isa, n, columns, weights, &x);
+        (of_f32, products::<[f64; 2]>(isa, n, columns, weights, &x))
+    }));
+}
+
+fn products_of_bits(input: &mut Cursor<'_>) {
+    let length = below(input, 300) + 1;
+    let (n_rows, spare) = (usize::from(byte(input) % 12), below(input, 90));
+    let bitmaps = take(input, n_rows * length.div_ceil(8));
+    let bitmaps = &bitmaps[..bitmaps.len() / length.div_ceil(8) * length.div_ceil(8)];
+    // Sometimes too few.
+    let n_weights = (count_ones(Isa::Plain, bitmaps) + spare).saturating_sub(10);
+    let x = numbers(input, length.max(n_rows));
+    with_weights!(input, n_weights, weights => same(|isa| {
+        let rows = BitRows { bitmaps, length, weights, n_weights };
+        let mut sums = vec![0.0; length];
+        let n_added = product::add_scaled_rows(isa, rows, |row| x[row], &mut sums);
+        let mut dots = vec![];
+        let n_dots = product::dot_rows(isa, rows, &x[..length], true, |row, sum: f64| {
+            dots.push(row as f64);
+            dots.push(sum);
+        });
+        // Of too few weights, who knows which have been taken.
+        n_added.map(|n| (n, bits_of(&sums), n_dots, bits_of(&dots)))
+    }));
+}
+
 fn copied_bytes(input: &mut Cursor<'_>) {
     let start = usize::from(byte(input) % 64);
     let from = take(input, usize::MAX);
@@ -284,7 +422,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn kernels_agree_on_any_bytes(kernel in 0u8..11, bytes in prop::collection::vec(
+        fn kernels_agree_on_any_bytes(kernel in 0u8..14, bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), 0u8..4], 0..1200,
         )) {
             compare(&[&[kernel], &bytes[..]].concat());

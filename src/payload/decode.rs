@@ -206,7 +206,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     }
 
     /// Calls `f` with the position in the block of each alternate.
-    fn for_each_alternate(&self, mut f: impl FnMut(u32)) -> Result<()> {
+    pub(crate) fn for_each_alternate(&self, mut f: impl FnMut(u32)) -> Result<()> {
         if let Positions::None = self.alternates {
             return Ok(());
         }

@@ -11,6 +11,7 @@ mod encoder;
 mod entries;
 mod read;
 mod record;
+mod streams;
 #[cfg(feature = "pack")]
 mod survey;
 mod tables;
@@ -21,6 +22,7 @@ mod train;
 pub(crate) use encode::{EncodeStats, encode};
 pub(crate) use read::read;
 pub(crate) use record::{PayloadMeta, Record, Shared};
+pub(crate) use streams::{ValueStream, value_stream};
 
 use crate::profile::{Effort, Profile};
 use crate::word::Word;

@@ -7,14 +7,12 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::kernels::product::{
-    CHUNK, Codes, Doubles, Floats, SetBits, Steps, TABLE, Weights, to_doubles,
+    CHUNK, Codes, Doubles, Floats, Positions, SetBits, Steps, TABLE, Weights, to_doubles,
 };
-use crate::payload::{Record, Shared};
+use crate::payload::{Record, Shared, ValueStream, value_stream};
 use crate::sparse::PositionKind;
 use crate::sparse::rows::RowStreams;
-use crate::stream::{self, Coding};
 use crate::tensor::DType;
-use crate::values::{self, ValueKind};
 use crate::word::Word;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -102,6 +100,14 @@ impl<'a, W: Word> Payload<'a, W> {
         }
     }
 
+    /// Takes all blocks for what they were found to be in another payload.
+    #[cfg(test)]
+    pub(super) fn believe(&self, other: &Self) {
+        for (plan, other) in self.plans.iter().zip(&other.plans) {
+            plan.set(*other.get().unwrap()).unwrap();
+        }
+    }
+
     pub(super) fn n_blocks(&self) -> u64 {
         self.record.n_blocks()
     }
@@ -125,7 +131,7 @@ impl<'a, W: Word> Payload<'a, W> {
             first_element: elements.start,
             n: (elements.end - elements.start) as u32,
         };
-        let mut runs = Runs::new(fold, sink);
+        let mut runs = Runs::new(fold, self.shared.isa(), sink);
         match self.plan(block)? {
             Plan::Nothing => Ok(()),
             Plan::All(at) => {
@@ -171,48 +177,28 @@ impl<'a, W: Word> Payload<'a, W> {
         let others_are_zero = layout.entry_kind == PositionKind::All
             || is_zero(background)
                 && (layout.alternate_kind == PositionKind::None || is_zero(background.flip_top()));
-        let is_packed = layout.value_codings == [Coding::Packed];
-        let has_values = match layout.value_kind {
-            Some(ValueKind::Raw | ValueKind::Codebook) => is_packed,
-            Some(ValueKind::Aligned) => true,
-            _ => false,
-        };
-        let at = (layout.entry_bytes + layout.alternate_bytes) as usize;
-        let mut plan = match layout.entry_kind {
+        let at = layout.values_at();
+        let (bytes, _) = self.record.block(block)?;
+        // In memory that is not aligned as the file is, values have to be copied.
+        let at = at.filter(|&at| self.values(bytes, at, decoded.values().len()).is_ok());
+        let plan = match (layout.entry_kind, at) {
             _ if !others_are_zero => Plan::Elements,
-            PositionKind::None => Plan::Nothing,
-            PositionKind::All if has_values => Plan::All(at),
-            PositionKind::All => Plan::Elements,
-            PositionKind::Rows if has_values => Plan::Rows(at),
+            (PositionKind::None, _) => Plan::Nothing,
+            (PositionKind::All, Some(at)) => Plan::All(at),
+            (PositionKind::All, None) => Plan::Elements,
+            (PositionKind::Rows, Some(at)) => Plan::Rows(at),
             _ => Plan::Entries,
         };
-        if matches!(plan, Plan::All(_) | Plan::Rows(_)) {
-            let (bytes, _) = self.record.block(block)?;
-            // In memory that is not aligned as the file is, values have to be copied.
-            if self.values(bytes, at, decoded.values().len()).is_err() {
-                plan = match plan {
-                    Plan::All(_) => Plan::Elements,
-                    _ => Plan::Entries,
-                };
-            }
-        }
         Ok(*known.get_or_init(|| plan))
     }
 
     /// The `count` values that begin in a block at a byte.
     fn values(&self, bytes: &'a [u8], at: usize, count: usize) -> Result<Values<'a, W>> {
-        let mut cursor = Cursor::new(bytes);
-        cursor.take(at)?;
-        let words = |bytes| {
-            bytemuck::try_cast_slice(bytes)
+        match value_stream(bytes, at, count, W::WIDTH, self.numbers.code_bits)? {
+            ValueStream::Codes(packed) => Ok(Values::Codes(packed)),
+            ValueStream::Elements(bytes) => bytemuck::try_cast_slice(bytes)
                 .map(Values::Words)
-                .map_err(|_| Error::corrupt("values that are not aligned"))
-        };
-        match cursor.u8()? {
-            0 => words(stream::take_packed(&mut cursor, count * W::WIDTH, 8)?),
-            2 => stream::take_packed(&mut cursor, count, self.numbers.code_bits).map(Values::Codes),
-            4 => words(values::take_aligned(&mut cursor, count * W::WIDTH)?),
-            kind => Err(Error::corrupt(format!("values of kind {kind}"))),
+                .map_err(|_| Error::corrupt("values that are not aligned")),
         }
     }
 
@@ -237,21 +223,79 @@ impl<'a, W: Word> Payload<'a, W> {
         cursor.u8()?;
         let streams = RowStreams::read(&mut cursor, n, rows)?;
         let values = self.values(bytes, at, streams.n_entries)?;
-        let (mut positions, mut doubles) = ([0; CHUNK], [0; CHUNK]);
-        let mut first = 0;
-        let mut take = |positions: &[u32], runs: &mut Runs<'_, K>| {
-            let range = first..first + positions.len();
-            first = range.end;
-            runs.listed(positions, self.numbers.weigh(values, range, &mut doubles)?)
-        };
+        let mut taken = 0;
+        if streams.form.step_bits == 0
+            && self.numbers.are_kept(values)
+            && rows.columns == self.columns
+        {
+            self.bitmaps(&streams, values, runs, &mut taken)?;
+        } else {
+            let mut doubles = [0; CHUNK];
+            let take = |positions: &Positions, runs: &mut Runs<'_, K>| {
+                let positions = positions.get();
+                let range = taken..taken + positions.list().len();
+                taken = range.end;
+                runs.ascending(positions, self.numbers.weigh(values, range, &mut doubles)?)
+            };
+            self.positions(&streams, runs, take)?;
+        }
+        match taken == streams.n_entries {
+            true => Ok(()),
+            false => Err(Error::corrupt(format!(
+                "{taken} entries, expected {}",
+                streams.n_entries
+            ))),
+        }
+    }
+
+    /// The entries of bitmaps: of whole rows all at once, of a cut one by itself.
+    fn bitmaps<K: Sink>(
+        &self,
+        streams: &RowStreams<'_>,
+        values: Values<'_, W>,
+        runs: &mut Runs<'_, K>,
+        taken: &mut usize,
+    ) -> Result<()> {
+        let mut doubles = [0; CHUNK];
+        let n_rows = streams.n_rows();
+        let length = |row: usize| streams.positions(row..row + 1).len();
+        let mut row = 0;
+        while row < n_rows {
+            let here = length(row);
+            // Rows between the first one and the last one are alike, and those may be.
+            let alike = match row {
+                0 if n_rows == 1 || length(1) != here => 1,
+                _ if length(n_rows - 1) == here => n_rows - row,
+                _ => (n_rows - 1 - row).max(1),
+            };
+            let start = streams.bitmap_range(row).start;
+            let bitmaps = &streams.bitmaps[start..streams.bitmap_range(row + alike - 1).end];
+            let left = *taken..streams.n_entries;
+            let n_weights = left.len();
+            let weights = self.numbers.weigh(values, left, &mut doubles)?;
+            let position = streams.positions(row..row + 1).start;
+            *taken += runs.bits(position, bitmaps, here, weights, n_weights)?;
+            row += alike;
+        }
+        Ok(())
+    }
+
+    /// Calls `take` with the positions of the entries, a few at a time.
+    fn positions<K: Sink>(
+        &self,
+        streams: &RowStreams<'a>,
+        runs: &mut Runs<'_, K>,
+        mut take: impl FnMut(&Positions, &mut Runs<'_, K>) -> Result<()>,
+    ) -> Result<()> {
+        let mut positions = Positions::new();
         if streams.form.step_bits == 0 {
             for row in 0..streams.n_rows() {
                 let start = streams.positions(row..row + 1).start;
                 let mut bits = SetBits::new(&streams.bitmaps[streams.bitmap_range(row)], start);
                 loop {
-                    let n = bits.positions(&mut positions);
-                    take(&positions[..n], runs)?;
-                    if n < CHUNK {
+                    bits.positions(&mut positions);
+                    take(&positions, runs)?;
+                    if !positions.is_full() {
                         break;
                     }
                 }
@@ -260,11 +304,11 @@ impl<'a, W: Word> Payload<'a, W> {
         }
         for group in 0..streams.n_groups() {
             let start = streams.positions(streams.rows_of(group)).start;
-            let mut steps = steps(&streams, group, start)?;
+            let mut steps = steps(streams, group, start)?;
             loop {
-                let n = steps.positions(&mut positions);
-                take(&positions[..n], runs)?;
-                if n < CHUNK {
+                steps.positions(self.shared.isa(), &mut positions);
+                take(&positions, runs)?;
+                if !positions.is_full() {
                     break;
                 }
             }
@@ -279,15 +323,18 @@ fn steps<'a>(streams: &RowStreams<'a>, group: usize, start: u32) -> Result<Steps
     if range.start > range.end || range.end > streams.n_steps {
         return Err(Error::corrupt("step pointers that descend"));
     }
-    Ok(Steps::new(
-        streams.steps,
-        streams.form.step_bits,
-        range,
-        start,
-    ))
+    // Kernels are faster where more follows.
+    let packed = streams.steps_and_more;
+    Ok(Steps::new(packed, streams.form.step_bits, range, start))
 }
 
 impl Numbers {
+    /// Whether kernels know values as they are, however many.
+    fn are_kept<W: Word>(&self, values: Values<'_, W>) -> bool {
+        let is_known = matches!(self.dtype, DType::Float32 | DType::Float64);
+        is_known || self.bytes.is_some() || matches!(values, Values::Codes(_))
+    }
+
     /// The weights of the entries with numbers `range`; `doubles` is where they are made into numbers
     /// that kernels know, if need be.
     fn weigh<'v, W: Word>(

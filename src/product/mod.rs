@@ -57,11 +57,14 @@
 mod blocks;
 mod number;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 use crate::archive::Tensor;
 use crate::buffer::Buffer;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
+use crate::kernels::Isa;
 use crate::kernels::product::{CHUNK, Doubles, Sum};
 use crate::parallel;
 use blocks::Payload;
@@ -334,7 +337,7 @@ impl<'a> Matrix<'a> {
                     n: n as u32,
                 };
                 let weights = Weighed::Doubles(Doubles(&doubles[..n]));
-                Runs::new(fold, sink).adjacent(0, n, weights)?;
+                Runs::new(fold, Isa::active(), sink).adjacent(0, n, weights)?;
             }
             Ok(())
         })

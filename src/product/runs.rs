@@ -1,8 +1,11 @@
 //! Entries, row by row of the matrix, and what is done with them.
 
 use crate::error::{Error, Result};
-use crate::kernels::product::{Adjacent, Codes, Columns, Doubles, Floats, Listed, Sum, Weights};
-use crate::kernels::product::{add_scaled, dot};
+use crate::kernels::Isa;
+use crate::kernels::product::{
+    Adjacent, Ascending, BitRows, Codes, Columns, Doubles, Floats, Listed, Sorted, Sum, Weights,
+    add_scaled, add_scaled_rows, dot, dot_rows,
+};
 use std::ops::Range;
 
 /// Weights of some entries, in one of the ways that kernels know.
@@ -18,12 +21,23 @@ pub(super) trait Sink {
     /// Takes `n` entries in `row`; their columns count from `columns.start`.
     fn entries(
         &mut self,
+        isa: Isa,
         row: usize,
         columns: Range<usize>,
         n: usize,
         numbers: impl Columns,
         weights: impl Weights,
     );
+
+    /// Takes the entries in rows from `row` on, of which there are `columns`. Returns how many entries that
+    /// were, or `None` where there are too few or a bit is set after the last one of its row.
+    fn bits(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        bits: BitRows<'_, impl Weights>,
+    ) -> Option<usize>;
 }
 
 /// Adds entries, times what vectors have in their rows, to the sums of their columns.
@@ -40,6 +54,7 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
     #[inline]
     fn entries(
         &mut self,
+        isa: Isa,
         row: usize,
         columns: Range<usize>,
         n: usize,
@@ -48,14 +63,25 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
     ) {
         let vectors = self.x.chunks_exact(self.rows);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
-            add_scaled(
-                n,
-                numbers,
-                weights,
-                x[row].into(),
-                &mut sums[columns.clone()],
-            );
+            let sums = &mut sums[columns.clone()];
+            add_scaled(isa, n, numbers, weights, x[row].into(), sums);
         }
+    }
+
+    fn bits(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        bits: BitRows<'_, impl Weights>,
+    ) -> Option<usize> {
+        let mut n = None;
+        let vectors = self.x.chunks_exact(self.rows);
+        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
+            let x = |i: usize| x[row + i].into();
+            n = Some(add_scaled_rows(isa, bits, x, &mut sums[columns.clone()])?);
+        }
+        n
     }
 }
 
@@ -75,6 +101,7 @@ impl<S: Sum> Sink for Dots<'_, S> {
     #[inline]
     fn entries(
         &mut self,
+        isa: Isa,
         row: usize,
         columns: Range<usize>,
         n: usize,
@@ -84,8 +111,32 @@ impl<S: Sum> Sink for Dots<'_, S> {
         let vectors = self.x.chunks_exact(self.columns);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
             let x = &x[columns.clone()];
-            sums[row - self.rows.start].merge(dot(n, numbers, weights, x, self.all_finite));
+            let sum = dot(isa, n, numbers, weights, x, self.all_finite);
+            sums[row - self.rows.start].merge(sum);
         }
+    }
+
+    fn bits(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        bits: BitRows<'_, impl Weights>,
+    ) -> Option<usize> {
+        let mut n = None;
+        let vectors = self.x.chunks_exact(self.columns);
+        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
+            let sums = &mut sums[row - self.rows.start..];
+            let add = |row: usize, sum: S| sums[row].merge(sum);
+            n = Some(dot_rows(
+                isa,
+                bits,
+                &x[columns.clone()],
+                self.all_finite,
+                add,
+            )?);
+        }
+        n
     }
 }
 
@@ -144,20 +195,23 @@ impl Fold {
 /// Hands the entries of a block to a sink, row by row.
 pub(super) struct Runs<'s, K> {
     fold: Fold,
+    isa: Isa,
     /// Where the last entry was.
     part: RowPart,
     sink: &'s mut K,
 }
 
 impl<'s, K: Sink> Runs<'s, K> {
-    pub(super) fn new(fold: Fold, sink: &'s mut K) -> Self {
+    pub(super) fn new(fold: Fold, isa: Isa, sink: &'s mut K) -> Self {
         Self {
             fold,
+            isa,
             part: fold.part_of(0),
             sink,
         }
     }
 
+    #[inline]
     fn go_to(&mut self, position: u32) {
         if position >= self.part.end && self.part.end < self.fold.n {
             self.part = self.fold.after(self.part);
@@ -167,13 +221,90 @@ impl<'s, K: Sink> Runs<'s, K> {
         }
     }
 
+    #[inline]
     fn columns(&self) -> Range<usize> {
         let part = self.part;
         let start = part.first_column as usize;
         start..start + (part.end - part.start) as usize
     }
 
-    /// Takes entries at these positions of the block.
+    /// Takes entries at these positions of the block, which ascend.
+    ///
+    /// `Corrupt` if one is not in it.
+    pub(super) fn ascending(
+        &mut self,
+        positions: Ascending<'_>,
+        weights: Weighed<'_>,
+    ) -> Result<()> {
+        match weights {
+            Weighed::Floats(weights) => self.ascending_weights(positions, weights),
+            Weighed::Doubles(weights) => self.ascending_weights(positions, weights),
+            Weighed::Codes(weights) => self.ascending_weights(positions, weights),
+        }
+    }
+
+    #[inline]
+    fn ascending_weights(&mut self, positions: Ascending<'_>, weights: impl Weights) -> Result<()> {
+        if positions
+            .list()
+            .last()
+            .is_some_and(|&last| last >= self.fold.n)
+        {
+            return Err(Error::corrupt("an entry outside of its block"));
+        }
+        let (mut left, mut first) = (positions, 0);
+        while let Some(&position) = left.list().first() {
+            self.go_to(position);
+            let (here, after) = left.split_below(self.part.end);
+            let numbers = Sorted(here, self.part.start);
+            self.entries(here.list().len(), numbers, weights.skip(first));
+            first += here.list().len();
+            left = after;
+        }
+        Ok(())
+    }
+
+    /// Hands entries of the row part to the sink.
+    #[inline]
+    fn entries(&mut self, n: usize, numbers: impl Columns, weights: impl Weights) {
+        let (row, columns) = (self.part.row as usize, self.columns());
+        self.sink
+            .entries(self.isa, row, columns, n, numbers, weights);
+    }
+
+    /// Takes entries in row parts of the block from this position on; all parts have as many elements. Returns how many entries.
+    ///
+    /// `Corrupt` if there are fewer weights, or a bit is set after the last one of its row.
+    pub(super) fn bits(
+        &mut self,
+        start: u32,
+        bitmaps: &[u8],
+        length: usize,
+        weights: Weighed<'_>,
+        n_weights: usize,
+    ) -> Result<usize> {
+        self.go_to(start);
+        let (row, columns) = (self.part.row as usize, self.columns());
+        macro_rules! bits {
+            ($weights:expr) => {{
+                let bits = BitRows {
+                    bitmaps,
+                    length,
+                    weights: $weights,
+                    n_weights,
+                };
+                self.sink.bits(self.isa, row, columns, bits)
+            }};
+        }
+        let n = match weights {
+            Weighed::Floats(weights) => bits!(weights),
+            Weighed::Doubles(weights) => bits!(weights),
+            Weighed::Codes(weights) => bits!(weights),
+        };
+        n.ok_or_else(|| Error::corrupt("bitmaps with more entries than values"))
+    }
+
+    /// Takes entries at these positions of the block, in any order.
     ///
     /// `Corrupt` if one is not in it.
     pub(super) fn listed(&mut self, positions: &[u32], weights: Weighed<'_>) -> Result<()> {
@@ -191,16 +322,11 @@ impl<'s, K: Sink> Runs<'s, K> {
         let mut first = 0;
         while let Some(&position) = positions.get(first) {
             self.go_to(position);
-            let RowPart {
-                row, start, end, ..
-            } = self.part;
+            let RowPart { start, end, .. } = self.part;
             let left = &positions[first..];
             let is_inside = |position: &&u32| (start..end).contains(position);
             let n = left.iter().take_while(is_inside).count();
-            let numbers = Listed(&left[..n], start);
-            let columns = self.columns();
-            self.sink
-                .entries(row as usize, columns, n, numbers, weights.skip(first));
+            self.entries(n, Listed(&left[..n], start), weights.skip(first));
             first += n;
         }
         Ok(())
@@ -227,14 +353,7 @@ impl<'s, K: Sink> Runs<'s, K> {
             self.go_to(position);
             let here = ((self.part.end - position) as usize).min(n - first);
             let numbers = Adjacent((position - self.part.start) as usize);
-            let columns = self.columns();
-            self.sink.entries(
-                self.part.row as usize,
-                columns,
-                here,
-                numbers,
-                weights.skip(first),
-            );
+            self.entries(here, numbers, weights.skip(first));
             first += here;
         }
         Ok(())

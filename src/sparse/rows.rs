@@ -48,6 +48,8 @@ pub(crate) struct RowStreams<'a> {
     pub(crate) step_pointers: &'a [[u8; 2]],
     /// Packed.
     pub(crate) steps: &'a [u8],
+    /// The same, and what follows in the block.
+    pub(crate) steps_and_more: &'a [u8],
     /// Each row's bits, in whole bytes.
     pub(crate) bitmaps: &'a [u8],
     /// Positions in the block.
@@ -83,6 +85,7 @@ impl<'a> RowStreams<'a> {
             entry_pointers: &[],
             step_pointers: &[],
             steps: &[],
+            steps_and_more: &[],
             bitmaps: &[],
             n,
             columns: rows.columns,
@@ -97,6 +100,7 @@ impl<'a> RowStreams<'a> {
                 true => streams.entry_pointers,
                 false => cursor.take(pointer_bytes)?.as_chunks().0,
             };
+            streams.steps_and_more = cursor.rest();
             streams.steps = cursor.take(bits::packed_bytes(n_steps, step_bits)?)?;
         }
         Ok(streams)

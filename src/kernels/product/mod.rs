@@ -1,0 +1,487 @@
+//! Products of weights and vectors: the entries of a row times one number, added to sums of columns; or
+//! times what a vector has in their columns, added up.
+//!
+//! All versions come to the same bits, since each sum takes the same products in the same order. Where sums are
+//! [numbers](Sum::numbers), the vector is of numbers that `f32` has: its products with weights of
+//! [`Floats`] are exact in `f64`, fused with an addition or not.
+
+mod positions;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use positions::{Ascending, CHUNK, Positions, SetBits, Steps};
+
+use super::Isa;
+use crate::word::Word;
+#[cfg(target_arch = "x86_64")]
+use x86::Fours;
+
+/// What SIMD versions want of weights, where there are some.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) trait Fours {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<T: Weights> Fours for T {}
+
+/// Codes that a table has a weight for.
+pub(crate) const TABLE: usize = 256;
+
+/// Sums that a dot product is kept in: the entry with number `i` of a row goes to sum `i` mod 8.
+pub(crate) const LANES: usize = 8;
+
+/// A sum of products.
+pub(crate) trait Sum: bytemuck::Pod + Default + Send + Sync {
+    /// Adds a product.
+    fn add(&mut self, product: f64);
+
+    /// Adds another sum.
+    fn merge(&mut self, other: Self);
+
+    /// What it comes to.
+    fn value(self) -> f64;
+
+    /// Sums that are numbers, if these are: those for results of `f32`.
+    fn numbers(sums: &mut [Self]) -> Option<&mut [f64]> {
+        let _ = sums;
+        None
+    }
+}
+
+/// For results that are rounded to `f32`.
+impl Sum for f64 {
+    #[inline]
+    fn add(&mut self, product: f64) {
+        *self += product;
+    }
+
+    #[inline]
+    fn merge(&mut self, other: Self) {
+        *self += other;
+    }
+
+    #[inline]
+    fn value(self) -> f64 {
+        self
+    }
+
+    fn numbers(sums: &mut [Self]) -> Option<&mut [f64]> {
+        Some(sums)
+    }
+}
+
+/// For results of `f64`: what has been summed, and what its roundings lost.
+impl Sum for [f64; 2] {
+    #[inline]
+    fn add(&mut self, product: f64) {
+        let [sum, lost] = *self;
+        let total = sum + product;
+        let of_product = total - sum;
+        let error = (sum - (total - of_product)) + (product - of_product);
+        *self = [total, lost + error];
+    }
+
+    #[inline]
+    fn merge(&mut self, other: Self) {
+        self.add(other[0]);
+        self[1] += other[1];
+    }
+
+    #[inline]
+    fn value(self) -> f64 {
+        let [sum, lost] = self;
+        // Of an infinite sum nobody knows what was lost.
+        if sum.is_finite() { sum + lost } else { sum }
+    }
+}
+
+/// The weights of entries, in their order.
+pub(crate) trait Weights: Copy + Fours {
+    /// The weight with this number.
+    ///
+    /// # Panics
+    /// If there is none.
+    fn at(&self, i: usize) -> f64;
+
+    /// From the weight with number `first` on, which is at most their number.
+    fn skip(self, first: usize) -> Self;
+}
+
+/// Patterns of binary32, as they are in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Floats<'a>(pub(crate) &'a [u32]);
+
+/// Patterns of binary64, as they are in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Doubles<'a>(pub(crate) &'a [u64]);
+
+/// Packed codes, and the weight of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Codes<'a> {
+    packed: &'a [u8],
+    /// Bits of a code, 1 to 8.
+    bits: usize,
+    /// Number of the first one.
+    first: usize,
+    table: &'a [f64; TABLE],
+}
+
+impl Weights for Floats<'_> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> f64 {
+        f32::from_bits(u32::from_le(self.0[i])).into()
+    }
+
+    fn skip(self, first: usize) -> Self {
+        Self(&self.0[first..])
+    }
+}
+
+impl Weights for Doubles<'_> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> f64 {
+        f64::from_bits(u64::from_le(self.0[i]))
+    }
+
+    fn skip(self, first: usize) -> Self {
+        Self(&self.0[first..])
+    }
+}
+
+impl<'a> Codes<'a> {
+    /// Codes of `bits` bits.
+    ///
+    /// # Panics
+    /// If `bits` is not 1 to 8.
+    pub(crate) fn new(packed: &'a [u8], bits: u32, table: &'a [f64; TABLE]) -> Self {
+        assert!((1..=8).contains(&bits));
+        Self {
+            packed,
+            bits: bits as usize,
+            first: 0,
+            table,
+        }
+    }
+}
+
+impl Weights for Codes<'_> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> f64 {
+        let bit = (self.first + i) * self.bits;
+        let low = u32::from(self.packed[bit / 8]);
+        let high = self.packed.get(bit / 8 + 1).copied().unwrap_or(0);
+        let code = (low | u32::from(high) << 8) >> (bit % 8) & ((1 << self.bits) - 1);
+        self.table[code as usize % TABLE]
+    }
+
+    fn skip(self, first: usize) -> Self {
+        Self {
+            first: self.first + first,
+            ..self
+        }
+    }
+}
+
+/// Columns of the entries of a row, counted from wherever the vector or the sums begin.
+pub(crate) trait Columns: Copy {
+    /// The column of the entry with this number.
+    fn at(&self, i: usize) -> usize;
+
+    /// The positions, and where the row starts, if they are known to ascend.
+    fn ascending(&self) -> Option<(Ascending<'_>, u32)> {
+        None
+    }
+}
+
+/// Positions in a row that starts at the second.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed<'a>(pub(crate) &'a [u32], pub(crate) u32);
+
+/// The same, ascending.
+#[derive(Clone, Copy)]
+pub(crate) struct Sorted<'a>(pub(crate) Ascending<'a>, pub(crate) u32);
+
+/// Columns that follow each other, from this one on.
+#[derive(Clone, Copy)]
+pub(crate) struct Adjacent(pub(crate) usize);
+
+impl Columns for Listed<'_> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> usize {
+        self.0[i].wrapping_sub(self.1) as usize
+    }
+}
+
+impl Columns for Sorted<'_> {
+    #[inline(always)]
+    fn at(&self, i: usize) -> usize {
+        self.0.list()[i].wrapping_sub(self.1) as usize
+    }
+
+    fn ascending(&self) -> Option<(Ascending<'_>, u32)> {
+        Some((self.0, self.1))
+    }
+}
+
+impl Columns for Adjacent {
+    #[inline(always)]
+    fn at(&self, i: usize) -> usize {
+        self.0 + i
+    }
+}
+
+/// Adds `x` times each of the first `n` weights to the sum of its column. A weight of zero adds nothing,
+/// also where `x` is not finite.
+///
+/// # Panics
+/// If there are fewer weights or columns, or a column has no sum.
+pub(crate) fn add_scaled<S: Sum>(
+    isa: Isa,
+    n: usize,
+    columns: impl Columns,
+    weights: impl Weights,
+    x: f64,
+    sums: &mut [S],
+) {
+    let mut done = 0;
+    if x.is_finite() {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 => {
+                if let (Some(sums), Some((positions, start))) =
+                    (S::numbers(sums), columns.ascending())
+                {
+                    done = x86::add_scaled(positions.first(n), start, weights, x, sums);
+                }
+            }
+            _ => {}
+        }
+        for i in done..n {
+            sums[columns.at(i)].add(weights.at(i) * x);
+        }
+        return;
+    }
+    for i in 0..n {
+        let weight = weights.at(i);
+        if weight != 0.0 {
+            sums[columns.at(i)].add(weight * x);
+        }
+    }
+}
+
+/// The sum of the first `n` weights times what `x` has in their columns. A weight of zero adds nothing, also
+/// where `x` is not finite: then `all_finite` is false.
+///
+/// # Panics
+/// If there are fewer weights or columns, or `x` has less.
+pub(crate) fn dot<S: Sum>(
+    isa: Isa,
+    n: usize,
+    columns: impl Columns,
+    weights: impl Weights,
+    x: &[f64],
+    all_finite: bool,
+) -> S {
+    let mut sums = [S::default(); LANES];
+    let mut done = 0;
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 if all_finite => {
+            if let (Some(sums), Some((positions, start))) =
+                (S::numbers(&mut sums), columns.ascending())
+                && let Some(sums) = sums.as_mut_array()
+            {
+                done = x86::dot(positions.first(n), start, weights, x, sums);
+            }
+        }
+        _ => {}
+    }
+    for i in done..n {
+        let weight = weights.at(i);
+        if all_finite || weight != 0.0 {
+            sums[i % LANES].add(weight * x[columns.at(i)]);
+        }
+    }
+    total(sums)
+}
+
+/// Rows of bits, and the weights of those that are set.
+#[derive(Clone, Copy)]
+pub(crate) struct BitRows<'a, W> {
+    /// Each row in whole bytes.
+    pub(crate) bitmaps: &'a [u8],
+    /// Bits of a row, at least one.
+    pub(crate) length: usize,
+    pub(crate) weights: W,
+    pub(crate) n_weights: usize,
+}
+
+impl<'a, W: Weights> BitRows<'a, W> {
+    fn row_bytes(&self) -> usize {
+        self.length.div_ceil(8)
+    }
+
+    /// Number of rows.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.bitmaps.len() / self.row_bytes()
+    }
+
+    fn row(&self, row: usize) -> &'a [u8] {
+        &self.bitmaps[row * self.row_bytes()..][..self.row_bytes()]
+    }
+
+    /// Calls `f` with the column and the weight of each bit that is set from byte `byte` of a row on; the
+    /// weights begin with number `first`. Returns the number of the weight after the last one, or `None` where
+    /// there are too few.
+    #[inline]
+    fn for_each(
+        &self,
+        row: usize,
+        byte: usize,
+        first: usize,
+        mut f: impl FnMut(usize, f64),
+    ) -> Option<usize> {
+        let mut next = first;
+        for (i, &bits) in self.row(row).iter().enumerate().skip(byte) {
+            let mut left = bits;
+            if next + left.count_ones() as usize > self.n_weights {
+                return None;
+            }
+            while left != 0 {
+                let column = 8 * i + left.trailing_zeros() as usize;
+                if column >= self.length {
+                    return None;
+                }
+                f(column, self.weights.at(next));
+                next += 1;
+                left &= left - 1;
+            }
+        }
+        Some(next)
+    }
+}
+
+/// Rows that SIMD versions take at once.
+const ROWS_AT_ONCE: usize = 4;
+
+/// Where the weights of rows begin: of as many as there are and are taken at once, from the row
+/// with number `first_row` on, of which they begin with `first`.
+fn first_weights<W: Weights>(
+    isa: Isa,
+    rows: BitRows<'_, W>,
+    first_row: usize,
+    first: usize,
+) -> ([usize; ROWS_AT_ONCE], usize) {
+    let mut firsts = [first; ROWS_AT_ONCE];
+    let n = (rows.n_rows() - first_row).min(ROWS_AT_ONCE);
+    for i in 1..n {
+        let before = super::expand::count_ones(isa, rows.row(first_row + i - 1));
+        firsts[i] = firsts[i - 1] + before;
+    }
+    (firsts, n)
+}
+
+/// Adds the weights of rows, times the number that `x` gives for a row, to the sums of their columns. Returns
+/// how many weights that were, or `None` where there are too few or a bit is set after the last one of its row.
+///
+/// # Panics
+/// If `sums` has another length than the rows.
+pub(crate) fn add_scaled_rows<S: Sum, W: Weights>(
+    isa: Isa,
+    rows: BitRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [S],
+) -> Option<usize> {
+    assert_eq!(sums.len(), rows.length);
+    let (mut row, mut next) = (0, 0);
+    while row < rows.n_rows() {
+        let (mut firsts, n) = first_weights(isa, rows, row, next);
+        let x: [f64; ROWS_AT_ONCE] = std::array::from_fn(|i| if i < n { x(row + i) } else { 0.0 });
+        #[allow(unused_mut, reason = "some machines have nothing else")]
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if matches!(isa, Isa::Avx2 | Isa::Avx512)
+            && x.iter().all(|x| x.is_finite())
+            && let Some(sums) = S::numbers(sums)
+        {
+            done = x86::add_scaled_rows(rows, row, n, &mut firsts, x, sums);
+        }
+        for i in 0..n {
+            let (first, x) = (firsts[i], x[i]);
+            let mut add = |column: usize, weight: f64| {
+                if x.is_finite() || weight != 0.0 {
+                    sums[column].add(weight * x);
+                }
+            };
+            let end = rows.for_each(row + i, done, first, &mut add)?;
+            if i + 1 == n {
+                next = end;
+            }
+        }
+        row += n;
+    }
+    Some(next)
+}
+
+/// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns:
+/// that of bit `j` of a byte goes to sum `j`. As [`dot`] otherwise, and [`add_scaled_rows`].
+///
+/// # Panics
+/// If `x` has another length than the rows.
+pub(crate) fn dot_rows<S: Sum, W: Weights>(
+    isa: Isa,
+    rows: BitRows<'_, W>,
+    x: &[f64],
+    all_finite: bool,
+    mut f: impl FnMut(usize, S),
+) -> Option<usize> {
+    assert_eq!(x.len(), rows.length);
+    let (mut row, mut next) = (0, 0);
+    while row < rows.n_rows() {
+        let (mut firsts, n) = first_weights(isa, rows, row, next);
+        let mut sums = [[S::default(); LANES]; ROWS_AT_ONCE];
+        #[allow(unused_mut, reason = "some machines have nothing else")]
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if matches!(isa, Isa::Avx2 | Isa::Avx512)
+            && all_finite
+            && let Some(sums) = S::numbers(sums.as_flattened_mut())
+        {
+            done = x86::dot_rows(rows, row, n, &mut firsts, x, sums);
+        }
+        for i in 0..n {
+            let sums = &mut sums[i];
+            let add = |column: usize, weight: f64| {
+                if all_finite || weight != 0.0 {
+                    sums[column % LANES].add(weight * x[column]);
+                }
+            };
+            let end = rows.for_each(row + i, done, firsts[i], add)?;
+            f(row + i, total(*sums));
+            if i + 1 == n {
+                next = end;
+            }
+        }
+        row += n;
+    }
+    Some(next)
+}
+
+/// The sum of the lanes, in the order in which vectors are added up.
+fn total<S: Sum>(mut sums: [S; LANES]) -> S {
+    let mut n = LANES / 2;
+    while n > 0 {
+        let (low, high) = sums.split_at_mut(n);
+        for (low, high) in low.iter_mut().zip(high) {
+            low.merge(*high);
+        }
+        n /= 2;
+    }
+    sums[0]
+}
+
+/// Elements as binary64, as they are in memory, by what turns one of them into a number.
+pub(crate) fn to_doubles<W: Word>(words: &[W], number: impl Fn(u64) -> f64, out: &mut [u64]) {
+    for (word, out) in words.iter().zip(out) {
+        // Little-endian in memory, whatever the machine's order: the same swap turns it round.
+        *out = number(word.to_le().to_bits()).to_bits().to_le();
+    }
+}

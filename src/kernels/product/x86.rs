@@ -1,0 +1,550 @@
+//! Products with AVX2. A multiplication is only fused with an addition where it is exact.
+
+#![allow(unsafe_code)]
+
+use super::positions::{Ascending, CHUNK, SLACK, Steps};
+use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, Weights};
+use crate::kernels::chosen::CHOSEN;
+use core::arch::x86_64::*;
+
+/// Weights four at a time.
+pub(crate) trait Fours {
+    /// Weights that can be had in this way: those with lower numbers.
+    fn n_fours(&self) -> usize;
+
+    /// The weights with numbers `i` to `i` + 3.
+    ///
+    /// # Safety
+    /// The machine has AVX2 and BMI2; `i` + 4 is at most [`n_fours`](Self::n_fours).
+    unsafe fn four(&self, i: usize) -> __m256d;
+
+    /// The first weights as floats, if they are.
+    fn floats(&self) -> Option<&[u32]> {
+        None
+    }
+}
+
+impl Fours for Floats<'_> {
+    fn n_fours(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi2")]
+    unsafe fn four(&self, i: usize) -> __m256d {
+        // SAFETY: four of the slice, as the caller says.
+        unsafe { _mm256_cvtps_pd(_mm_loadu_ps(self.0.as_ptr().add(i).cast())) }
+    }
+
+    fn floats(&self) -> Option<&[u32]> {
+        Some(self.0)
+    }
+}
+
+impl Fours for Doubles<'_> {
+    fn n_fours(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi2")]
+    unsafe fn four(&self, i: usize) -> __m256d {
+        // SAFETY: four of the slice, as the caller says.
+        unsafe { _mm256_loadu_pd(self.0.as_ptr().add(i).cast()) }
+    }
+}
+
+impl Fours for Codes<'_> {
+    fn n_fours(&self) -> usize {
+        // A load of eight bytes at the byte that the last four codes begin in.
+        let bits = 8 * self.packed.len().saturating_sub(7);
+        (bits / self.bits).saturating_sub(self.first)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi2")]
+    unsafe fn four(&self, i: usize) -> __m256d {
+        let bit = (self.first + i) * self.bits;
+        // SAFETY: the last of the codes begins eight bytes before the end at the latest, and the first
+        // one no later.
+        let word = unsafe {
+            self.packed
+                .as_ptr()
+                .add(bit / 8)
+                .cast::<u64>()
+                .read_unaligned()
+        };
+        // Of four codes and seven bits before them.
+        let word = word >> (bit % 8);
+        let mask = (1 << self.bits) - 1;
+        let weight = |i: usize| self.table[(word >> (i * self.bits) & mask) as usize & 0xff];
+        _mm256_setr_pd(weight(0), weight(1), weight(2), weight(3))
+    }
+}
+
+/// Adds four numbers to the sums at these positions.
+///
+/// # Safety
+/// The machine has AVX2; all positions have a sum.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn add_four(sums: *mut f64, positions: *const u32, numbers: __m256d) {
+    // SAFETY: four positions are read, and their sums, as the caller says. Two at a time: a load each
+    // would be the most that the machine can do.
+    unsafe {
+        let ab = positions.cast::<u64>().read_unaligned();
+        let cd = positions.add(2).cast::<u64>().read_unaligned();
+        let (low, high) = (
+            _mm256_castpd256_pd128(numbers),
+            _mm256_extractf128_pd::<1>(numbers),
+        );
+        for (pair, numbers) in [(ab, low), (cd, high)] {
+            let first = sums.add(pair as u32 as usize);
+            let second = sums.add((pair >> 32) as usize);
+            _mm_store_sd(first, _mm_add_sd(numbers, _mm_load_sd(first)));
+            _mm_storeh_pd(second, _mm_add_pd(numbers, _mm_loadh_pd(numbers, second)));
+        }
+    }
+}
+
+/// Whether all positions are those of a row of `length` elements from `start` on.
+fn lie_in(positions: Ascending<'_>, start: u32, length: usize) -> bool {
+    let list = positions.list();
+    match (list.first(), list.last()) {
+        (Some(&first), Some(&last)) => first >= start && ((last - start) as usize) < length,
+        _ => true,
+    }
+}
+
+/// As [`super::add_scaled`]; returns how many it has added.
+///
+/// # Panics
+/// If a position has no sum.
+pub(super) fn add_scaled(
+    positions: Ascending<'_>,
+    start: u32,
+    weights: impl Weights,
+    x: f64,
+    sums: &mut [f64],
+) -> usize {
+    assert!(lie_in(positions, start, sums.len()));
+    let n = positions.list().len().min(weights.n_fours());
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2. As positions ascend, none is
+    // before the first one or after the last, which have just been looked at.
+    unsafe { add_fours(positions.list(), start, n, weights, x, sums) }
+}
+
+/// # Safety
+/// All positions from `start` on are those of sums; there are `n` weights in fours.
+#[target_feature(enable = "avx2,bmi2")]
+unsafe fn add_fours(
+    positions: &[u32],
+    start: u32,
+    n: usize,
+    weights: impl Weights,
+    x: f64,
+    sums: &mut [f64],
+) -> usize {
+    // Where the sum of position 0 would be.
+    let sums = sums.as_mut_ptr().wrapping_sub(start as usize);
+    let (x_of_all, x) = (x, _mm256_set1_pd(x));
+    let mut i = 0;
+    while i + 4 <= n {
+        // SAFETY: four positions and weights from `i` on are there; as the caller says.
+        unsafe {
+            let numbers = _mm256_mul_pd(weights.four(i), x);
+            add_four(sums, positions.as_ptr().add(i), numbers);
+        }
+        i += 4;
+    }
+    while i < n {
+        // SAFETY: as before.
+        unsafe { *sums.add(*positions.get_unchecked(i) as usize) += weights.at(i) * x_of_all };
+        i += 1;
+    }
+    i
+}
+
+/// As [`super::dot`], into the lanes; returns how many it has added.
+///
+/// # Panics
+/// If `x` has nothing for a position.
+pub(super) fn dot(
+    positions: Ascending<'_>,
+    start: u32,
+    weights: impl Weights,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> usize {
+    assert!(lie_in(positions, start, x.len()));
+    let n = positions.list().len().min(weights.n_fours());
+    // SAFETY: as in `add_scaled`.
+    unsafe { dot_eights(positions.list(), start, n, weights, x, sums) }
+}
+
+/// # Safety
+/// All positions from `start` on are in `x`; there are `n` weights in fours.
+#[target_feature(enable = "avx2,bmi2")]
+unsafe fn dot_eights(
+    positions: &[u32],
+    start: u32,
+    n: usize,
+    weights: impl Weights,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> usize {
+    let x = x.as_ptr().wrapping_sub(start as usize);
+    let mut i = 0;
+    let mut both = [_mm256_setzero_pd(); 2];
+    while i + LANES <= n {
+        for (half, sum) in both.iter_mut().enumerate() {
+            let i = i + 4 * half;
+            // SAFETY: four positions and weights from `i` on are there; as the caller says.
+            unsafe {
+                let at = |i: usize| x.add(*positions.get_unchecked(i) as usize);
+                let low = _mm_loadh_pd(_mm_load_sd(at(i)), at(i + 1));
+                let high = _mm_loadh_pd(_mm_load_sd(at(i + 2)), at(i + 3));
+                let products = _mm256_mul_pd(weights.four(i), _mm256_set_m128d(high, low));
+                *sum = _mm256_add_pd(*sum, products);
+            }
+        }
+        i += LANES;
+    }
+    let (low, high) = sums.split_at_mut(4);
+    // SAFETY: each half has four numbers.
+    unsafe {
+        _mm256_storeu_pd(low.as_mut_ptr(), both[0]);
+        _mm256_storeu_pd(high.as_mut_ptr(), both[1]);
+    }
+    i
+}
+
+/// Steps that are taken at once.
+const STEPS: usize = 16;
+
+/// Makes positions as long as there is room for that many, and eight bytes can be read at each eight of them.
+/// Returns how many.
+pub(super) fn positions(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) -> usize {
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2, BMI2 and POPCNT.
+    unsafe { positions_of_sixteens(steps, out) }
+}
+
+#[target_feature(enable = "avx2,bmi2,popcnt")]
+fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) -> usize {
+    let bits = steps.bits as usize;
+    let first_bit = steps.next * bits;
+    let (mut byte, shift) = (first_bit / 8, first_bit % 8);
+    let mask = 0x0101_0101_0101_0101 * ((1 << bits) - 1);
+    let escape = _mm256_set1_epi16((1 << bits) - 1);
+    // The top lane of 16 bits of each half, as numbers of 32 bits.
+    let top = _mm256_set1_epi32(0x8080_0f0e_u32 as i32);
+    // The position of the last step.
+    let mut at = _mm256_set1_epi32(steps.after.wrapping_sub(1) as i32);
+    let mut n = 0;
+    let mut left = steps.end - steps.next;
+    while n + STEPS <= CHUNK && left > 0 {
+        // Eight steps are `bits` bytes, and with those before them in the first byte at most eight.
+        let eight = |at: usize| {
+            let word = steps.packed.get(at..)?.first_chunk()?;
+            Some(_pdep_u64(u64::from_le_bytes(*word) >> shift, mask))
+        };
+        let (Some(mut a), Some(mut b)) = (eight(byte), eight(byte + bits)) else {
+            break;
+        };
+        if left < STEPS {
+            // What follows the last step is an escape over nothing, which adds no position.
+            let of_eight = |n: usize| _bzhi_u64(u64::MAX, 8 * n as u32);
+            (a, b) = (
+                a & of_eight(left.min(8)),
+                b & of_eight(left.saturating_sub(8)),
+            );
+        }
+        let moves = _mm256_cvtepu8_epi16(_mm_set_epi64x(b as i64, a as i64));
+        let is_escape = _mm256_cmpeq_epi16(moves, _mm256_setzero_si256());
+        let moves = _mm256_or_si256(moves, _mm256_and_si256(is_escape, escape));
+        // Sums of the lanes of each half up to each: at most 8 · 255.
+        let sums = _mm256_add_epi16(moves, _mm256_slli_si256::<2>(moves));
+        let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<4>(sums));
+        let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<8>(sums));
+        let entries = !_mm256_movemask_epi8(_mm256_packs_epi16(is_escape, is_escape)) as u32;
+        let totals = _mm256_shuffle_epi8(sums, top);
+        let half = _mm256_add_epi32(at, _mm256_permute2x128_si256::<0x00>(totals, totals));
+        let halves = [
+            (_mm256_castsi256_si128(sums), entries & 0xff, at),
+            (
+                _mm256_extracti128_si256::<1>(sums),
+                entries >> 16 & 0xff,
+                half,
+            ),
+        ];
+        for (sums, entries, at) in halves {
+            // SAFETY: an array of sixteen bytes is loaded.
+            let chosen = unsafe { _mm_loadu_si128(CHOSEN[entries as usize].as_ptr().cast()) };
+            let sums = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(sums, chosen));
+            let positions = _mm256_add_epi32(sums, at);
+            debug_assert!(n + 8 <= out.len());
+            // SAFETY: at most CHUNK − 8 positions are before these eight, of which the first ones count.
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(n).cast(), positions) };
+            n += entries.count_ones() as usize;
+        }
+        if left < STEPS {
+            // The last one is no escape where the block keeps the rules; nothing comes after it anyway.
+            left = 0;
+            break;
+        }
+        at = _mm256_add_epi32(half, _mm256_permute2x128_si256::<0x11>(totals, totals));
+        byte += 2 * bits;
+        left -= STEPS;
+    }
+    steps.next = steps.end - left;
+    steps.after = (_mm256_extract_epi32::<0>(at) as u32).wrapping_add(1);
+    n
+}
+
+/// Columns of a bitmap between two looks at how many weights are left.
+const COLUMNS: usize = 64;
+
+/// For every four bits, where the bytes of four floats come from: the next float for a bit that is set,
+/// zero for another.
+static FLOATS: [[u8; 16]; 16] = floats();
+
+const fn floats() -> [[u8; 16]; 16] {
+    let mut table = [[0x80; 16]; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        let (mut bit, mut n) = (0, 0);
+        while bit < 4 {
+            if bits >> bit & 1 == 1 {
+                let mut byte = 0;
+                while byte < 4 {
+                    table[bits][4 * bit + byte] = (4 * n + byte) as u8;
+                    byte += 1;
+                }
+                n += 1;
+            }
+            bit += 1;
+        }
+        bits += 1;
+    }
+    table
+}
+
+/// Four columns of a bitmap: the next floats where bits are set, zero elsewhere.
+///
+/// # Safety
+/// The machine has AVX2; four floats are at `from`.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn expand_four(bits: usize, from: *const u32) -> __m256d {
+    // SAFETY: sixteen bytes of a table and of four floats.
+    let floats = unsafe {
+        let sources = _mm_loadu_si128(FLOATS[bits & 15].as_ptr().cast());
+        _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), sources)
+    };
+    _mm256_cvtps_pd(_mm_castsi128_ps(floats))
+}
+
+/// What is done with eight columns of some rows.
+trait Columns<const N: usize> {
+    /// Takes what is expanded of each row: columns from `column` on, four and four.
+    ///
+    /// # Safety
+    /// The machine has AVX2 and FMA; eight columns from this one on are there.
+    unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]);
+}
+
+/// Expands `N` rows, whose floats begin at `firsts`, until there may be too few of them; returns how many
+/// bytes of each bitmap, and moves `firsts` on.
+///
+/// # Safety
+/// The machine has AVX2, FMA and POPCNT; the columns that `to` knows are at least those of the bitmaps' whole bytes.
+#[inline]
+#[target_feature(enable = "avx2,fma,popcnt")]
+unsafe fn expand<const N: usize>(
+    bitmaps: [&[u8]; N],
+    floats: &[u32],
+    firsts: &mut [usize; ROWS_AT_ONCE],
+    n_columns: usize,
+    to: &mut impl Columns<N>,
+) -> usize {
+    let mut done = 0;
+    // As many columns take at most as many floats, and four may be loaded that are not used.
+    while 8 * done + COLUMNS <= n_columns
+        && firsts[..N]
+            .iter()
+            .all(|first| first.saturating_add(COLUMNS + 4) <= floats.len())
+    {
+        let mut from: [*const u32; N] = std::array::from_fn(|row| floats[firsts[row]..].as_ptr());
+        let start = from;
+        let bytes: [&[u8]; N] = std::array::from_fn(|row| &bitmaps[row][done..done + COLUMNS / 8]);
+        for i in 0..COLUMNS / 8 {
+            let bits: [usize; N] = std::array::from_fn(|row| bytes[row][i].into());
+            // SAFETY: no row has taken more than eight floats for each byte before this one; here at most
+            // four and then four are loaded from the next ones on.
+            let row = |row: usize| unsafe {
+                let low = bits[row] & 15;
+                let high = from[row].add(low.count_ones() as usize);
+                [
+                    expand_four(low, from[row]),
+                    expand_four(bits[row] >> 4, high),
+                ]
+            };
+            // SAFETY: the columns of a whole byte.
+            unsafe { to.eight(8 * (done + i), row) };
+            for (from, bits) in from.iter_mut().zip(bits) {
+                // SAFETY: as before.
+                *from = unsafe { from.add(bits.count_ones() as usize) };
+            }
+        }
+        for row in 0..N {
+            // SAFETY: both are in the floats.
+            firsts[row] += unsafe { from[row].offset_from(start[row]) } as usize;
+        }
+        done += COLUMNS / 8;
+    }
+    done
+}
+
+/// Adds rows times numbers to sums.
+struct AddRows<const N: usize> {
+    x: [__m256d; N],
+    sums: *mut f64,
+}
+
+impl<const N: usize> Columns<N> for AddRows<N> {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]) {
+        // SAFETY: eight sums, as the caller says.
+        unsafe {
+            let at = self.sums.add(column);
+            let (mut low, mut high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
+            for (row, &x) in self.x.iter().enumerate() {
+                let [a, b] = rows(row);
+                // Products of numbers of 24 bits: exact.
+                low = _mm256_fmadd_pd(a, x, low);
+                high = _mm256_fmadd_pd(b, x, high);
+            }
+            _mm256_storeu_pd(at, low);
+            _mm256_storeu_pd(at.add(4), high);
+        }
+    }
+}
+
+/// Adds rows times a vector, each to sums of its own.
+struct DotRows<const N: usize> {
+    x: *const f64,
+    sums: [[__m256d; 2]; N],
+}
+
+impl<const N: usize> Columns<N> for DotRows<N> {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]) {
+        // SAFETY: eight numbers, as the caller says.
+        unsafe {
+            let at = self.x.add(column);
+            let (low, high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
+            for (row, sums) in self.sums.iter_mut().enumerate() {
+                let [a, b] = rows(row);
+                // Products of numbers of 24 bits: exact.
+                sums[0] = _mm256_fmadd_pd(a, low, sums[0]);
+                sums[1] = _mm256_fmadd_pd(b, high, sums[1]);
+            }
+        }
+    }
+}
+
+/// The bitmaps of `N` rows.
+fn bitmaps<'a, const N: usize, W: Weights>(rows: BitRows<'a, W>, first: usize) -> [&'a [u8]; N] {
+    std::array::from_fn(|i| rows.row(first + i))
+}
+
+/// As [`super::add_scaled_rows`] for `n` rows from `first_row` on, whose weights begin at `firsts`.
+/// Returns how many bytes of each bitmap it has taken, and moves `firsts` on.
+pub(super) fn add_scaled_rows<W: Weights>(
+    rows: BitRows<'_, W>,
+    first_row: usize,
+    n: usize,
+    firsts: &mut [usize; ROWS_AT_ONCE],
+    x: [f64; ROWS_AT_ONCE],
+    sums: &mut [f64],
+) -> usize {
+    let Some(floats) = rows.weights.floats() else {
+        return 0;
+    };
+    #[target_feature(enable = "avx2,fma,popcnt")]
+    fn run<const N: usize, W: Weights>(
+        rows: BitRows<'_, W>,
+        first_row: usize,
+        floats: &[u32],
+        firsts: &mut [usize; ROWS_AT_ONCE],
+        x: [f64; ROWS_AT_ONCE],
+        sums: &mut [f64],
+    ) -> usize {
+        let n_columns = sums.len().min(rows.length);
+        let mut to = AddRows::<N> {
+            x: std::array::from_fn(|i| _mm256_set1_pd(x[i])),
+            sums: sums.as_mut_ptr(),
+        };
+        // SAFETY: this has AVX2, FMA and POPCNT, and there are sums for so many columns.
+        unsafe { expand(bitmaps(rows, first_row), floats, firsts, n_columns, &mut to) }
+    }
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2, FMA and POPCNT.
+    unsafe {
+        match n {
+            1 => run::<1, W>(rows, first_row, floats, firsts, x, sums),
+            2 => run::<2, W>(rows, first_row, floats, firsts, x, sums),
+            3 => run::<3, W>(rows, first_row, floats, firsts, x, sums),
+            _ => run::<ROWS_AT_ONCE, W>(rows, first_row, floats, firsts, x, sums),
+        }
+    }
+}
+
+/// As [`super::dot_rows`] for `n` rows, into the lanes of each; otherwise as [`add_scaled_rows`].
+pub(super) fn dot_rows<W: Weights>(
+    rows: BitRows<'_, W>,
+    first_row: usize,
+    n: usize,
+    firsts: &mut [usize; ROWS_AT_ONCE],
+    x: &[f64],
+    sums: &mut [f64],
+) -> usize {
+    let Some(floats) = rows.weights.floats() else {
+        return 0;
+    };
+    #[target_feature(enable = "avx2,fma,popcnt")]
+    fn run<const N: usize, W: Weights>(
+        rows: BitRows<'_, W>,
+        first_row: usize,
+        floats: &[u32],
+        firsts: &mut [usize; ROWS_AT_ONCE],
+        x: &[f64],
+        sums: &mut [f64],
+    ) -> usize {
+        let n_columns = x.len().min(rows.length);
+        let mut to = DotRows::<N> {
+            x: x.as_ptr(),
+            sums: [[_mm256_setzero_pd(); 2]; N],
+        };
+        // SAFETY: this has AVX2, FMA and POPCNT, and there are numbers for so many columns.
+        let done = unsafe { expand(bitmaps(rows, first_row), floats, firsts, n_columns, &mut to) };
+        for (lanes, sum) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(to.sums) {
+            // SAFETY: eight numbers are stored.
+            unsafe {
+                _mm256_storeu_pd(lanes.as_mut_ptr(), sum[0]);
+                _mm256_storeu_pd(lanes.as_mut_ptr().add(4), sum[1]);
+            }
+        }
+        done
+    }
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2, FMA and POPCNT.
+    unsafe {
+        match n {
+            1 => run::<1, W>(rows, first_row, floats, firsts, x, sums),
+            2 => run::<2, W>(rows, first_row, floats, firsts, x, sums),
+            3 => run::<3, W>(rows, first_row, floats, firsts, x, sums),
+            _ => run::<ROWS_AT_ONCE, W>(rows, first_row, floats, firsts, x, sums),
+        }
+    }
+}
