@@ -45,6 +45,8 @@ fn limits() -> Limits {
         name_bytes: 1 << 10,
         tensor_bytes: 1 << 18,
         total_bytes: 1 << 20,
+        expansion: 1 << 20,
+        nesting: 16,
     }
 }
 
@@ -65,6 +67,8 @@ pub fn open(bytes: &[u8]) {
         name_bytes: u64::MAX,
         tensor_bytes: u64::MAX,
         total_bytes: u64::MAX,
+        expansion: u64::MAX,
+        nesting: u64::MAX,
     };
     let unlimited = Archive::with_limits(&bytes, &wide);
     let Ok(archive) = Archive::with_limits(&bytes, &limits()) else {

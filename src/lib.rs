@@ -52,8 +52,8 @@
 //! | some rows | [`rows`](Tensor::rows), [`rows_into`](Tensor::rows_into) | the blocks that they lie in | the rows, and a block |
 //! | CSR | [`csr`](Tensor::csr) | all blocks | `indptr`, `indices`, `values`; a block |
 //! | what is not zero, one by one | [`nonzeros`](Tensor::nonzeros) | a block at a time | a block |
-//! | products with vectors | [`product::Matrix`] | nothing in profile `direct`, otherwise a block at a time | the sums |
-//! | the encoded streams, for kernels of one's own | [`blocks`](Tensor::blocks) | nothing | nothing |
+//! | products with vectors | [`product::Matrix`] | a block at a time; in profile `direct` nothing | the results, and a block |
+//! | the encoded streams | [`blocks`](Tensor::blocks), for kernels of one's own | what isn't `direct` | a block |
 //! | all elements, piece by piece | [`for_each_chunk`](Tensor::for_each_chunk) | a block at a time | a block |
 //!
 //! A block has at most 2^22 elements; what this crate packs, about 65,000 that are not zero. The type
@@ -176,6 +176,9 @@ pub use tensor::{DType, Element, ElementClass};
 #[cfg(feature = "pack")]
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::{ValueCoderKind, ValueKind};
+
+/// Version of the format that this crate reads and writes (spec §3). 0 is a draft.
+pub const FORMAT_VERSION: u16 = container::VERSION;
 
 /// The example of the README compiles and runs.
 #[cfg(all(feature = "pack", doctest))]

@@ -24,6 +24,12 @@ pub struct Limits {
     pub tensor_bytes: u64,
     /// Bytes of all restored files. Default 2^38.
     pub total_bytes: u64,
+    /// Bytes of all restored files, or of one tensor, decoded, for each byte of the `.tfz` file. Default
+    /// 2^20: what is all zeros comes near it, and with few payloads in many places a file can
+    /// be made to go far beyond.
+    pub expansion: u64,
+    /// Folders that the name of a file leads through. Default 64.
+    pub nesting: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +43,8 @@ impl Default for Limits {
             name_bytes: 65_535,
             tensor_bytes: 1 << 36,
             total_bytes: 1 << 38,
+            expansion: 1 << 20,
+            nesting: 64,
         }
     }
 }
@@ -50,5 +58,18 @@ impl Limits {
         Err(crate::Error::limit(format!(
             "{what}: found {found}, the limit is {limit}"
         )))
+    }
+
+    /// Fails if `decoded` bytes are more than those of the archive may become.
+    pub(crate) fn check_expansion(&self, decoded: u64, archive_bytes: u64) -> crate::Result<()> {
+        let limit = self.expansion.saturating_mul(archive_bytes);
+        Self::check("bytes decoded, by expansion", decoded, limit)
+    }
+
+    /// Fails if a name is too long or leads through too many folders.
+    pub(crate) fn check_file_name(&self, name: &str) -> crate::Result<()> {
+        Self::check("bytes of the name", name.len() as u64, self.name_bytes)?;
+        let n_folders = name.bytes().filter(|&byte| byte == b'/').count() as u64;
+        Self::check("folders in the name", n_folders, self.nesting)
     }
 }

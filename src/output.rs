@@ -1,9 +1,12 @@
 //! Files and folders that are either whole or not there: written beside their name, then renamed.
 
-use crate::error::{Error, Result};
+mod unnamed;
+
+use crate::error::{Error, ErrorKind, Result};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
+use tempfile::{NamedTempFile, TempDir};
 
 /// Writes `path` by `write`, which gets an open temporary file in the same folder.
 ///
@@ -20,16 +23,46 @@ pub(crate) fn write_file<R>(
     check_writable(path, overwrite, Metadata::is_file)?;
     let folder = parent(path);
     let failed = |e| failed(path, e);
-    let mut temporary = temporary(0o666).tempfile_in(folder).map_err(failed)?;
-    let result = write(temporary.as_file_mut())?;
-    temporary.as_file().sync_all().map_err(failed)?;
+    // Without a name it is gone with the process, however that ends.
+    let result = match unnamed::file_in(folder).map_err(failed)? {
+        Some(mut file) => {
+            let result = write(&mut file)?;
+            file.sync_all().map_err(failed)?;
+            let named = temporary(0o666).make_in(folder, |path| unnamed::give_name(&file, path));
+            rename(named.map_err(failed)?, path, overwrite).map_err(failed)?;
+            result
+        }
+        None => {
+            let mut named = temporary(0o666).tempfile_in(folder).map_err(failed)?;
+            let result = write(named.as_file_mut())?;
+            named.as_file().sync_all().map_err(failed)?;
+            rename(named, path, overwrite).map_err(failed)?;
+            result
+        }
+    };
+    sync_folder(folder).map_err(failed)?;
+    Ok(result)
+}
+
+/// Gives a temporary file the name `path`.
+fn rename<F>(temporary: NamedTempFile<F>, path: &Path, overwrite: bool) -> io::Result<()> {
     let renamed = match overwrite {
         true => temporary.persist(path),
         false => temporary.persist_noclobber(path),
     };
-    renamed.map_err(|e| failed(e.error))?;
-    sync_folder(folder).map_err(failed)?;
-    Ok(result)
+    renamed.map(drop).map_err(|e| e.error)
+}
+
+/// Says where an error arose while `output` was made from `input`: as that is mapped, nothing but writing is
+/// `Io`.
+pub(crate) fn placed<T>(result: Result<T>, input: &Path, output: &Path) -> Result<T> {
+    result.map_err(|error| {
+        let at = match error.kind() {
+            ErrorKind::Io => output,
+            _ => input,
+        };
+        error.within(at.display())
+    })
 }
 
 /// A file beside `path` that has no name, and is gone once it is closed.
@@ -39,8 +72,9 @@ pub(crate) fn nameless_file(path: &Path) -> io::Result<File> {
 
 /// Fills the folder `path` by `fill`, which gets an empty temporary folder beside it.
 ///
-/// The folder has its name only once `fill` has succeeded. A folder that was there before is moved
-/// aside then, and deleted only when the new one has its name.
+/// The folder has its name only once `fill` has succeeded. A folder that was there before is deleted only
+/// when the new one has its name: they trade their names where the system can, so that there is one
+/// or the other at any time; else the old one is moved aside first.
 ///
 /// # Errors
 /// As [`write_file`].
@@ -55,14 +89,27 @@ pub(crate) fn write_folder(
     let new = temporary(0o777).tempdir_in(folder).map_err(failed)?;
     fill(new.path())?;
     sync_tree(new.path()).map_err(failed)?;
-    if path.symlink_metadata().is_ok() {
-        replace_folder(new.path(), path, folder)?;
-    } else {
+    sync_folder(folder).map_err(failed)?;
+    if path.symlink_metadata().is_err() {
         fs::rename(new.path(), path).map_err(failed)?;
+    } else if unnamed::exchange(new.path(), path).map_err(failed)? {
+        sync_folder(folder).map_err(failed)?;
+        // What was there before has the name of the new one.
+        return remove(new).map_err(failed);
+    } else {
+        replace_folder(new.path(), path, folder)?;
     }
     // It has another name now: there is nothing left to clean up.
     let _ = new.keep();
     sync_folder(folder).map_err(failed)
+}
+
+/// Deletes what has the name of a temporary folder: a folder, or the link that it was exchanged for.
+fn remove(temporary: TempDir) -> io::Result<()> {
+    match fs::symlink_metadata(temporary.path())?.is_dir() {
+        true => temporary.close(),
+        false => fs::remove_file(temporary.keep()),
+    }
 }
 
 /// Gives the folder `new` the name `path`, and deletes what had that name.
@@ -181,7 +228,6 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
     use std::io::Write;
 
     #[test]

@@ -88,7 +88,8 @@ pub fn repack_file(
         output::write_file(output, options.overwrite, |file| {
             let out = BufWriter::with_capacity(1 << 20, &mut *file);
             let scratch = Scratch::Beside(output);
-            let (_, report) = repack(&archive, options, &scratch, out).within(place)?;
+            let repacked = repack(&archive, options, &scratch, out);
+            let (_, report) = output::placed(repacked, input, output)?;
             let written = Mapped::for_one_call(file, output)?;
             let proven = prove(written, options.progress.as_ref());
             proven.or_else(|error| {

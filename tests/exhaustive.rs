@@ -760,9 +760,37 @@ fn every_limit_has_two_sides() {
     let tfz = archive(b"", &m);
     edge("name of a folder", &tfz, 6, |l, n| l.name_bytes = n);
     let mut m = Manifest::default();
+    m.add_file("a/b/c", b"");
+    m.empty_folder.push("d/e/f/g".to_owned());
+    edge("nesting of folders", &archive(b"", &m), 3, |l, n| {
+        l.nesting = n
+    });
+    m.add_file("h/i/j/k/l", b"");
+    edge("nesting of files", &archive(b"", &m), 4, |l, n| {
+        l.nesting = n
+    });
+    let mut m = Manifest::default();
     m.empty_folder.extend(["a", "b", "c"].map(str::to_owned));
     let tfz = archive(b"", &m);
     edge("rows of empty folders", &tfz, 3, |l, n| l.rows = n);
+
+    let mut m = empty.clone();
+    m.add_zeros("t", &[10, 1000]);
+    let tfz = archive(b"", &m);
+    let times = |decoded: u64, tfz: &[u8]| decoded.div_ceil(tfz.len() as u64);
+    edge(
+        "expansion of a tensor",
+        &tfz,
+        times(10_000, &tfz),
+        |l, n| {
+            l.expansion = n;
+        },
+    );
+    let zeros = vec![constant("z", DType::Float64, &[50_000], vec![0; 400_000])];
+    let model = graph(zeros);
+    let (tfz, _) = pack_slice(&model, "m.pb", &PackOptions::default()).unwrap();
+    let need = times(model.len() as u64, &tfz);
+    edge("expansion of a file", &tfz, need, |l, n| l.expansion = n);
 
     // Bytes of two files, each of holes that are as long as one payload.
     let mut m = Manifest::default();

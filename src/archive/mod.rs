@@ -92,6 +92,11 @@ impl<D: AsRef<[u8]>> Archive<D> {
         (0..self.index.tensors.len()).map(|row| self.tensor_at(row))
     }
 
+    /// The tensor with this [number](Tensor::number), if there is one.
+    pub fn tensor_by_number(&self, number: usize) -> Option<Tensor<'_>> {
+        (number < self.index.tensors.len()).then(|| self.tensor_at(number))
+    }
+
     /// The tensor with this number, which exists.
     pub(crate) fn tensor_at(&self, row: usize) -> Tensor<'_> {
         Tensor::new(self.as_bytes(), &self.index, row)

@@ -201,9 +201,16 @@ impl<'a> Tensor<'a> {
     /// [readable](Self::is_readable). `Corrupt`, `Truncated` or `Unsupported` if a block breaks a
     /// rule of the spec, its checksum first of all; the contents of `out` are unspecified then.
     pub fn read_bytes_into(&self, out: &mut [u8]) -> Result<()> {
-        self.check_bytes(0..self.len(), out.len())
-            .and_then(|()| overwrite(out, |out| self.read_range(0..self.len(), out)))
-            .within(|| self.place())
+        self.read_bytes_of(0..self.len(), out)
+    }
+
+    /// As [`read_bytes_into`](Self::read_bytes_into), of some rows of its
+    /// [`matrix_shape`](Self::matrix_shape). Decodes only the blocks that the rows lie in.
+    ///
+    /// # Errors
+    /// As [`read_bytes_into`](Self::read_bytes_into); `InvalidArgument` if there are no such rows.
+    pub fn read_row_bytes_into(&self, rows: Range<u64>, out: &mut [u8]) -> Result<()> {
+        self.read_bytes_of(self.elements_of(rows)?, out)
     }
 
     /// The elements that are not zero, as a sparse matrix of its
@@ -396,6 +403,12 @@ impl<'a> Tensor<'a> {
         }
         T::swap_if_big_endian(out);
         Ok(())
+    }
+
+    fn read_bytes_of(&self, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+        self.check_bytes(elements.clone(), out.len())
+            .and_then(|()| overwrite(out, |out| self.read_range(elements, out)))
+            .within(|| self.place())
     }
 
     /// Whether `elements` can be read into a buffer of `n` elements.

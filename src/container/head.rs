@@ -10,7 +10,7 @@ pub(super) const MAGIC: [u8; 8] = [0x89, b'T', b'F', b'Z', 0x0d, 0x0a, 0x1a, 0x0
 const END_MAGIC: [u8; 4] = [b'Z', b'F', b'T', 0x89];
 
 /// The format version that this crate reads and writes.
-pub(super) const VERSION: u16 = 0;
+pub(crate) const VERSION: u16 = 0;
 
 /// Required features that this crate knows (spec §12): none yet.
 const KNOWN_FEATURES: u64 = 0;

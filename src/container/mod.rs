@@ -10,7 +10,7 @@ mod name;
 mod writer;
 
 pub(crate) use frame::{FRAME_BYTES, decode_frame};
-pub(crate) use head::HEADER_BYTES;
+pub(crate) use head::{HEADER_BYTES, VERSION};
 pub(crate) use index::{Index, SectionKind, Source, TensorRow};
 #[cfg(feature = "pack")]
 pub(crate) use writer::{Root, TensorEntry, Writer};

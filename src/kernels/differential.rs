@@ -343,7 +343,10 @@ macro_rules! with_weights {
 
 fn numbers(input: &mut Cursor<'_>, n: usize) -> Vec<f64> {
     let few = f64::from(byte(input));
-    (0..n).map(|i| few + i as f64 * 0.7 - 40.0).collect()
+    // As an `f32` has them.
+    (0..n)
+        .map(|i| (few + i as f64 * 0.7 - 40.0) as f32 as f64)
+        .collect()
 }
 
 fn listed_products(input: &mut Cursor<'_>) {
@@ -366,7 +369,7 @@ fn listed_products(input: &mut Cursor<'_>) {
     ) -> Vec<u64> {
         let mut sums = vec![S::default(); x.len()];
         product::add_scaled(isa, n, columns, weights, x[0], &mut sums);
-        product::add_scaled(isa, n, columns, weights, 0.1, &mut sums);
+        product::add_scaled(isa, n, columns, weights, 0.1f32.into(), &mut sums);
         sums.push(product::dot(isa, n, columns, weights, x, true));
         sums.push(product::dot(isa, n, columns, weights, x, false));
         bits_of(&sums.into_iter().map(Sum::value).collect::<Vec<_>>())

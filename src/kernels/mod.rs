@@ -38,7 +38,7 @@ pub(crate) enum Isa {
     /// AArch64 with NEON.
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// x86-64 with AVX2, BMI1, BMI2, LZCNT and POPCNT.
+    /// x86-64 with AVX2, BMI1, BMI2, FMA, LZCNT and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// As [`Avx2`](Self::Avx2), and AVX-512 F, BW, VL, VBMI and VBMI2.
@@ -80,7 +80,7 @@ impl Isa {
             macro_rules! has {
                 ($($feature:tt),*) => { true $(&& is_x86_feature_detected!($feature))* };
             }
-            if has!("avx2", "bmi1", "bmi2", "lzcnt", "popcnt") {
+            if has!("avx2", "bmi1", "bmi2", "fma", "lzcnt", "popcnt") {
                 all.push(Self::Avx2);
                 if has!(
                     "avx512f",

@@ -135,8 +135,8 @@ pub fn pack_file(
     parallel::with_threads(options.threads, || {
         output::write_file(output, options.overwrite, |file| {
             let out = BufWriter::with_capacity(1 << 20, &mut *file);
-            let (_, report) =
-                pack(&files, &root, options, out).within(|| path.display().to_string())?;
+            let packed = pack(&files, &root, options, out);
+            let (_, report) = output::placed(packed, path, output)?;
             prove(
                 Mapped::for_one_call(file, output)?,
                 options.progress.as_ref(),

@@ -211,6 +211,7 @@ impl<'s, K: Sink> Runs<'s, K> {
         }
     }
 
+    #[inline]
     fn go_to(&mut self, position: u32) {
         if position >= self.part.end && self.part.end < self.fold.n {
             self.part = self.fold.after(self.part);
@@ -220,6 +221,7 @@ impl<'s, K: Sink> Runs<'s, K> {
         }
     }
 
+    #[inline]
     fn columns(&self) -> Range<usize> {
         let part = self.part;
         let start = part.first_column as usize;
@@ -241,6 +243,7 @@ impl<'s, K: Sink> Runs<'s, K> {
         }
     }
 
+    #[inline]
     fn ascending_weights(&mut self, positions: Ascending<'_>, weights: impl Weights) -> Result<()> {
         if positions
             .list()
@@ -262,6 +265,7 @@ impl<'s, K: Sink> Runs<'s, K> {
     }
 
     /// Hands entries of the row part to the sink.
+    #[inline]
     fn entries(&mut self, n: usize, numbers: impl Columns, weights: impl Weights) {
         let (row, columns) = (self.part.row as usize, self.columns());
         self.sink

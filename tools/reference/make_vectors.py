@@ -3044,6 +3044,13 @@ def limits():
         archive([("m" * 65536, [])], coding=1),
         kind,
     )
+    bad(
+        "limit-nesting",
+        "open",
+        "§11: a file in 65 folders",
+        archive([("f/" * 65 + "m", [])], coding=1),
+        kind,
+    )
     tensor = T("t", "uint8", [1 << 62], b"", "skeleton", 0, 1 << 62, 0)
     bad(
         "limit-tensor",
@@ -3078,6 +3085,23 @@ def limits():
         "restore",
         "§11, §13: 2^14 + 1 holes of one block of 2^24 zero bytes",
         finish(p.record, decoded, 1),
+        kind,
+    )
+    row |= {"file_bytes": [64 * block_bytes], "file_holes": [64]}
+    decoded = encode_manifest(row) + message_field(6, bytes(64)) + message_field(7, bytes(64))
+    bad(
+        "limit-expansion",
+        "restore",
+        "§11, §13: 64 holes of one block of 2^24 zero bytes",
+        finish(p.record, decoded, 1),
+        kind,
+    )
+    tensor = T("t", "uint8", [1 << 30], b"", "skeleton", 0, 1 << 30, 0)
+    bad(
+        "limit-expansion-tensor",
+        "tensor",
+        "§11: a tensor of 2^30 zeros, all of them repeats, in fewer than 2^10 bytes",
+        archive([("m", [])], (), [tensor]),
         kind,
     )
 

@@ -36,6 +36,8 @@ MAX_ROWS_OF_HOLES_AND_DIMS = 1 << 24
 MAX_RANK = 254
 MAX_NAME_BYTES = 65_535
 MAX_TENSOR_BYTES = 1 << 36
+MAX_EXPANSION = 1 << 20
+MAX_NESTING = 64
 MAX_RESTORED_BYTES = 1 << 38
 
 
@@ -328,6 +330,7 @@ def check_file_names(names):
     seen, folders = set(), set()
     for f, name in enumerate(names):
         where = f"name {f}"
+        limit(name.count("/"), MAX_NESTING, where, "the number of folders in it")
         for part in name.split("/"):
             require(part not in ("", ".", ".."), where, f"name {name!r} has an empty or dot part")
             require(part[-1] not in " .", where, f"a part of {name!r} ends in a space or a dot")
@@ -1306,9 +1309,9 @@ class Archive:
 
     def restored(self, index):
         """§6.1 and §6.3: the bytes of a file."""
-        limit(
-            sum(self.manifest["file_bytes"]), MAX_RESTORED_BYTES, "files", "the length of all files"
-        )
+        of_all = sum(self.manifest["file_bytes"])
+        limit(of_all, MAX_RESTORED_BYTES, "files", "the length of all files")
+        limit(of_all, MAX_EXPANSION * len(self.data), "files", "the length of all files")
         at, segments, tail = self.files[index]
         parts = []
         skeleton = self.skeleton(at, sum(gap for gap, _ in segments) + tail)
@@ -1332,7 +1335,9 @@ class Archive:
         """§7.3: the elements of a tensor; None if it is opaque."""
         if tensor.source == OPAQUE:
             return None
-        limit(tensor.n * tensor.width, MAX_TENSOR_BYTES, f"tensor {tensor.index}", "the length")
+        where, size = f"tensor {tensor.index}", tensor.n * tensor.width
+        limit(size, MAX_TENSOR_BYTES, where, "the length")
+        limit(size, MAX_EXPANSION * len(self.data), where, "the length")
         if tensor.source == PAYLOAD:
             stored = self.payload(tensor.at)
         else:

@@ -36,17 +36,19 @@ pub(super) fn files(
     holes: &[Hole],
     payloads: &[Payload],
     limits: &Limits,
+    archive_bytes: u64,
 ) -> Result<Vec<(File, u64)>> {
     let hash = |all: &[u8], i: usize| all.as_chunks::<SHA256_BYTES>().0.get(i).copied();
     let (mut next_hole, mut skeleton, mut total) = (0usize, 0u64, 0u64);
     let mut files = Vec::with_capacity(m.file_name.len());
     for (i, name) in m.file_name.iter().enumerate() {
         let mut file = || {
-            Limits::check("bytes of the name", name.len() as u64, limits.name_bytes)?;
+            limits.check_file_name(name)?;
             check_name(name)?;
             let bytes = m.file_bytes[i];
             total = total.saturating_add(bytes);
             Limits::check("bytes of all files", total, limits.total_bytes)?;
+            limits.check_expansion(total, archive_bytes)?;
             if i64::try_from(total).is_err() {
                 return Err(Error::corrupt("all files have 2^63 bytes or more"));
             }
@@ -96,7 +98,7 @@ pub(super) fn files(
     }
     for (i, name) in m.empty_folder.iter().enumerate() {
         let check = || {
-            Limits::check("bytes of the name", name.len() as u64, limits.name_bytes)?;
+            limits.check_file_name(name)?;
             check_name(name)
         };
         check().within(|| format!("empty folder {i}"))?;

@@ -124,7 +124,8 @@ impl Index {
         check_header(file).within(|| "header".into())?;
         let footer = Footer::read(file).within(|| "footer".into())?;
         let (manifest, start) = read_manifest(file, footer, limits).within(|| "manifest".into())?;
-        let mut index = check(manifest, start as u64, limits).within(|| "manifest".into())?;
+        let mut index = check(manifest, start as u64, limits, file.len() as u64)
+            .within(|| "manifest".into())?;
         index.manifest_stored_bytes = footer.stored_bytes;
         Ok(index)
     }
@@ -172,12 +173,12 @@ fn read_manifest(file: &[u8], footer: Footer, limits: &Limits) -> Result<(Manife
     Ok((manifest, start))
 }
 
-fn check(mut m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
+fn check(mut m: Manifest, end: u64, limits: &Limits, archive_bytes: u64) -> Result<Index> {
     check_columns(&m, limits)?;
     let sections = sections(&m, end)?;
     let payloads = payloads(&m, &sections)?;
     let holes = holes(&m, payloads.len())?;
-    let files = files(&m, &holes, &payloads, limits)?;
+    let files = files(&m, &holes, &payloads, limits, archive_bytes)?;
     let skeleton_bytes = files.last().map_or(0, |(_, skeleton_end)| *skeleton_end);
     let files: Vec<File> = files.into_iter().map(|(file, _)| file).collect();
     let frames: Vec<usize> = (0..sections.len())
@@ -190,7 +191,7 @@ fn check(mut m: Manifest, end: u64, limits: &Limits) -> Result<Index> {
         )));
     }
     let names = std::mem::take(&mut m.tensor_name);
-    let tensors = tensors(&m, names, &payloads, skeleton_bytes, limits)?;
+    let tensors = tensors(&m, names, &payloads, skeleton_bytes, limits, archive_bytes)?;
     let is_folder = m.is_folder
         || !m.empty_folder.is_empty()
         || files.len() != 1

@@ -17,6 +17,7 @@ pub(super) fn tensors(
     payloads: &[Payload],
     skeleton_bytes: u64,
     limits: &Limits,
+    archive_bytes: u64,
 ) -> Result<Vec<TensorRow>> {
     let mut next_dim = 0usize;
     let mut tensors = Vec::with_capacity(names.len());
@@ -62,6 +63,7 @@ pub(super) fn tensors(
                 let decoded = elements.saturating_mul(width.unwrap_or(0) as u64);
                 let limit = limits.tensor_bytes.min(MAX_BYTES);
                 Limits::check("bytes of the tensor", decoded, limit)?;
+                limits.check_expansion(decoded, archive_bytes)?;
             }
             Ok(TensorRow {
                 name: String::new(),

@@ -1,8 +1,9 @@
 //! Products of weights and vectors: the entries of a row times one number, added to sums of columns; or
 //! times what a vector has in their columns, added up.
 //!
-//! All versions come to the same bits, since each sum takes the same products in the same order, and
-//! nothing is fused.
+//! All versions come to the same bits, since each sum takes the same products in the same order. Where sums are
+//! [numbers](Sum::numbers), the vector is of numbers that `f32` has: its products with weights of
+//! [`Floats`] are exact in `f64`, fused with an addition or not.
 
 mod positions;
 #[cfg(target_arch = "x86_64")]
@@ -38,7 +39,7 @@ pub(crate) trait Sum: bytemuck::Pod + Default + Send + Sync {
     /// What it comes to.
     fn value(self) -> f64;
 
-    /// Sums that are numbers, if these are.
+    /// Sums that are numbers, if these are: those for results of `f32`.
     fn numbers(sums: &mut [Self]) -> Option<&mut [f64]> {
         let _ = sums;
         None

@@ -16,6 +16,7 @@ pub(super) const SLACK: usize = 16;
 pub(crate) struct Ascending<'a>(&'a [u32]);
 
 impl<'a> Ascending<'a> {
+    #[inline]
     pub(crate) fn list(self) -> &'a [u32] {
         self.0
     }
@@ -29,6 +30,7 @@ impl<'a> Ascending<'a> {
     }
 
     /// Those below a bound, and the others.
+    #[inline]
     pub(crate) fn split_below(self, bound: u32) -> (Self, Self) {
         let n = match self.0.last() {
             Some(&last) if last >= bound => self.0.partition_point(|&position| position < bound),
@@ -97,6 +99,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Makes the next positions; none are left if `out` is not full then.
+    #[inline]
     pub(crate) fn positions(&mut self, isa: Isa, out: &mut Positions) {
         out.n = 0;
         match isa {

@@ -1,4 +1,4 @@
-//! Products with AVX2. None of these fuses a multiplication with an addition.
+//! Products with AVX2. A multiplication is only fused with an addition where it is exact.
 
 #![allow(unsafe_code)]
 
@@ -147,7 +147,7 @@ unsafe fn add_fours(
 ) -> usize {
     // Where the sum of position 0 would be.
     let sums = sums.as_mut_ptr().wrapping_sub(start as usize);
-    let x = _mm256_set1_pd(x);
+    let (x_of_all, x) = (x, _mm256_set1_pd(x));
     let mut i = 0;
     while i + 4 <= n {
         // SAFETY: four positions and weights from `i` on are there; as the caller says.
@@ -156,6 +156,11 @@ unsafe fn add_fours(
             add_four(sums, positions.as_ptr().add(i), numbers);
         }
         i += 4;
+    }
+    while i < n {
+        // SAFETY: as before.
+        unsafe { *sums.add(*positions.get_unchecked(i) as usize) += weights.at(i) * x_of_all };
+        i += 1;
     }
     i
 }
@@ -217,7 +222,8 @@ unsafe fn dot_eights(
 /// Steps that are taken at once.
 const STEPS: usize = 16;
 
-/// Makes positions as long as that many are left, and eight bytes can be read at each eight of them. Returns how many.
+/// Makes positions as long as there is room for that many, and eight bytes can be read at each eight of them.
+/// Returns how many.
 pub(super) fn positions(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) -> usize {
     // SAFETY: AVX2 kernels are only chosen on machines with AVX2, BMI2 and POPCNT.
     unsafe { positions_of_sixteens(steps, out) }
@@ -235,16 +241,24 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
     // The position of the last step.
     let mut at = _mm256_set1_epi32(steps.after.wrapping_sub(1) as i32);
     let mut n = 0;
-    while n + STEPS <= CHUNK && steps.next + STEPS <= steps.end {
+    let mut left = steps.end - steps.next;
+    while n + STEPS <= CHUNK && left > 0 {
         // Eight steps are `bits` bytes, and with those before them in the first byte at most eight.
         let eight = |at: usize| {
             let word = steps.packed.get(at..)?.first_chunk()?;
-            Some(u64::from_le_bytes(*word) >> shift)
+            Some(_pdep_u64(u64::from_le_bytes(*word) >> shift, mask))
         };
-        let (Some(a), Some(b)) = (eight(byte), eight(byte + bits)) else {
+        let (Some(mut a), Some(mut b)) = (eight(byte), eight(byte + bits)) else {
             break;
         };
-        let (a, b) = (_pdep_u64(a, mask), _pdep_u64(b, mask));
+        if left < STEPS {
+            // What follows the last step is an escape over nothing, which adds no position.
+            let of_eight = |n: usize| _bzhi_u64(u64::MAX, 8 * n as u32);
+            (a, b) = (
+                a & of_eight(left.min(8)),
+                b & of_eight(left.saturating_sub(8)),
+            );
+        }
         let moves = _mm256_cvtepu8_epi16(_mm_set_epi64x(b as i64, a as i64));
         let is_escape = _mm256_cmpeq_epi16(moves, _mm256_setzero_si256());
         let moves = _mm256_or_si256(moves, _mm256_and_si256(is_escape, escape));
@@ -273,10 +287,16 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
             unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(n).cast(), positions) };
             n += entries.count_ones() as usize;
         }
+        if left < STEPS {
+            // The last one is no escape where the block keeps the rules; nothing comes after it anyway.
+            left = 0;
+            break;
+        }
         at = _mm256_add_epi32(half, _mm256_permute2x128_si256::<0x11>(totals, totals));
         byte += 2 * bits;
-        steps.next += STEPS;
+        left -= STEPS;
     }
+    steps.next = steps.end - left;
     steps.after = (_mm256_extract_epi32::<0>(at) as u32).wrapping_add(1);
     n
 }
@@ -329,7 +349,7 @@ trait Columns<const N: usize> {
     /// Takes what is expanded of each row: columns from `column` on, four and four.
     ///
     /// # Safety
-    /// The machine has AVX2; eight columns from this one on are there.
+    /// The machine has AVX2 and FMA; eight columns from this one on are there.
     unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]);
 }
 
@@ -337,9 +357,9 @@ trait Columns<const N: usize> {
 /// bytes of each bitmap, and moves `firsts` on.
 ///
 /// # Safety
-/// The machine has AVX2 and POPCNT; the columns that `to` knows are at least those of the bitmaps' whole bytes.
+/// The machine has AVX2, FMA and POPCNT; the columns that `to` knows are at least those of the bitmaps' whole bytes.
 #[inline]
-#[target_feature(enable = "avx2,popcnt")]
+#[target_feature(enable = "avx2,fma,popcnt")]
 unsafe fn expand<const N: usize>(
     bitmaps: [&[u8]; N],
     floats: &[u32],
@@ -393,7 +413,7 @@ struct AddRows<const N: usize> {
 
 impl<const N: usize> Columns<N> for AddRows<N> {
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]) {
         // SAFETY: eight sums, as the caller says.
         unsafe {
@@ -401,8 +421,9 @@ impl<const N: usize> Columns<N> for AddRows<N> {
             let (mut low, mut high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
             for (row, &x) in self.x.iter().enumerate() {
                 let [a, b] = rows(row);
-                low = _mm256_add_pd(low, _mm256_mul_pd(a, x));
-                high = _mm256_add_pd(high, _mm256_mul_pd(b, x));
+                // Products of numbers of 24 bits: exact.
+                low = _mm256_fmadd_pd(a, x, low);
+                high = _mm256_fmadd_pd(b, x, high);
             }
             _mm256_storeu_pd(at, low);
             _mm256_storeu_pd(at.add(4), high);
@@ -418,7 +439,7 @@ struct DotRows<const N: usize> {
 
 impl<const N: usize> Columns<N> for DotRows<N> {
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn eight(&mut self, column: usize, rows: impl Fn(usize) -> [__m256d; 2]) {
         // SAFETY: eight numbers, as the caller says.
         unsafe {
@@ -426,8 +447,9 @@ impl<const N: usize> Columns<N> for DotRows<N> {
             let (low, high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
             for (row, sums) in self.sums.iter_mut().enumerate() {
                 let [a, b] = rows(row);
-                sums[0] = _mm256_add_pd(sums[0], _mm256_mul_pd(a, low));
-                sums[1] = _mm256_add_pd(sums[1], _mm256_mul_pd(b, high));
+                // Products of numbers of 24 bits: exact.
+                sums[0] = _mm256_fmadd_pd(a, low, sums[0]);
+                sums[1] = _mm256_fmadd_pd(b, high, sums[1]);
             }
         }
     }
@@ -451,7 +473,7 @@ pub(super) fn add_scaled_rows<W: Weights>(
     let Some(floats) = rows.weights.floats() else {
         return 0;
     };
-    #[target_feature(enable = "avx2,popcnt")]
+    #[target_feature(enable = "avx2,fma,popcnt")]
     fn run<const N: usize, W: Weights>(
         rows: BitRows<'_, W>,
         first_row: usize,
@@ -465,10 +487,10 @@ pub(super) fn add_scaled_rows<W: Weights>(
             x: std::array::from_fn(|i| _mm256_set1_pd(x[i])),
             sums: sums.as_mut_ptr(),
         };
-        // SAFETY: this has AVX2 and POPCNT, and there are sums for so many columns.
+        // SAFETY: this has AVX2, FMA and POPCNT, and there are sums for so many columns.
         unsafe { expand(bitmaps(rows, first_row), floats, firsts, n_columns, &mut to) }
     }
-    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and POPCNT.
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2, FMA and POPCNT.
     unsafe {
         match n {
             1 => run::<1, W>(rows, first_row, floats, firsts, x, sums),
@@ -491,7 +513,7 @@ pub(super) fn dot_rows<W: Weights>(
     let Some(floats) = rows.weights.floats() else {
         return 0;
     };
-    #[target_feature(enable = "avx2,popcnt")]
+    #[target_feature(enable = "avx2,fma,popcnt")]
     fn run<const N: usize, W: Weights>(
         rows: BitRows<'_, W>,
         first_row: usize,
@@ -505,7 +527,7 @@ pub(super) fn dot_rows<W: Weights>(
             x: x.as_ptr(),
             sums: [[_mm256_setzero_pd(); 2]; N],
         };
-        // SAFETY: this has AVX2 and POPCNT, and there are numbers for so many columns.
+        // SAFETY: this has AVX2, FMA and POPCNT, and there are numbers for so many columns.
         let done = unsafe { expand(bitmaps(rows, first_row), floats, firsts, n_columns, &mut to) };
         for (lanes, sum) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(to.sums) {
             // SAFETY: eight numbers are stored.
@@ -516,7 +538,7 @@ pub(super) fn dot_rows<W: Weights>(
         }
         done
     }
-    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and POPCNT.
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2, FMA and POPCNT.
     unsafe {
         match n {
             1 => run::<1, W>(rows, first_row, floats, firsts, x, sums),
