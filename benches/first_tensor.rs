@@ -54,7 +54,7 @@ fn main() {
     let beside = folder.path().join("hand-sparse-f32.safetensors");
     for profile in [Profile::Direct, Profile::Balanced] {
         let path = folder.path().join(format!("{profile}.tfz"));
-        pack_file(MODEL.as_ref(), &path, &common::pack_options(profile)).unwrap();
+        pack_file(MODEL, &path, &common::pack_options(profile)).unwrap();
         // SAFETY: nobody changes the files of this folder.
         let map = || unsafe { Archive::map(&path) }.unwrap();
         let archive = map();

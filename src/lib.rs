@@ -137,7 +137,8 @@ mod repack;
 #[cfg(feature = "pack")]
 mod rewrite;
 mod sparse;
-#[cfg(all(feature = "pack", test))]
+#[cfg(feature = "pack")]
+#[cfg(test)]
 mod spec_examples;
 mod stream;
 #[cfg(feature = "pack")]

@@ -52,8 +52,9 @@ pub(crate) fn expand_rows<W: Word>(
     rows: BitmapRows<'_>,
     background: W,
     values: &[W],
-    mut out: Slots<'_, W>,
+    out: Slots<'_, W>,
 ) -> usize {
+    let out = out.0;
     assert_eq!(
         rows.bitmaps.len(),
         rows.rows.len() * rows.length.div_ceil(8)
@@ -63,7 +64,7 @@ pub(crate) fn expand_rows<W: Word>(
     let n_set = count_ones(isa, rows.bitmaps);
     assert!(n_set <= values.len());
     if isa == Isa::Plain || W::WIDTH > 8 {
-        return expand_rows_plain(rows, background, values, out.0);
+        return expand_rows_plain(rows, background, values, out);
     }
     // The last rows are left to the plain version, if loads for them could pass the end of `values`.
     let row_bytes = rows.length.div_ceil(8).max(1);
@@ -77,15 +78,15 @@ pub(crate) fn expand_rows<W: Word>(
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => {
-            let past_caches = store == Store::PastCaches && fits_lines(&mut out, rows.length);
-            x86::expand(isa, past_caches, fast, background, values, &mut out);
+            let past_caches = store == Store::PastCaches && is_in_lines(out, rows.length);
+            x86::expand(isa, past_caches, fast, background, values, out);
         }
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::expand(fast, background, values, out.0),
+        Isa::Neon => neon::expand(fast, background, values, out),
         Isa::Plain => {}
     }
     let _ = store;
-    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out.0)
+    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out)
 }
 
 /// Returns the number of values that it used.
@@ -134,9 +135,13 @@ pub(crate) fn expand<W: Word>(
 
 /// Whether rows of so many elements begin and end with a cache line: then they can be written past the
 /// caches in whole lines.
-pub(crate) fn fits_lines<W: Word>(out: &mut Slots<'_, W>, length: usize) -> bool {
+pub(super) fn fits_lines<W: Word>(out: &Slots<'_, W>, length: usize) -> bool {
+    is_in_lines(out.0, length)
+}
+
+fn is_in_lines<W: Word>(out: &[MaybeUninit<W>], length: usize) -> bool {
     const LINE: usize = 64;
-    let start = out.as_mut_ptr().cast::<u8>();
+    let start = out.as_ptr().cast::<u8>();
     start.align_offset(LINE) == 0 && (length * W::WIDTH).is_multiple_of(LINE)
 }
 
@@ -228,9 +233,9 @@ mod x86 {
 
     use super::{BitmapRows, byte_sources, count_ones_plain, sources};
     use crate::kernels::Isa;
-    use crate::kernels::out::Slots;
     use crate::word::Word;
     use core::arch::x86_64::*;
+    use std::mem::MaybeUninit;
 
     /// Where the bytes of eight elements come from, by their byte of the bitmap.
     static BYTES_1: [[u8; 8]; 256] = sources();
@@ -273,7 +278,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut Slots<'_, W>,
+        out: &mut [MaybeUninit<W>],
     ) {
         // SAFETY: kernels are only chosen on machines that have their instructions; the rest has just
         // been said.
@@ -294,7 +299,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut Slots<'_, W>,
+        out: &mut [MaybeUninit<W>],
     ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -302,7 +307,7 @@ mod x86 {
             // SAFETY: the row lies in `out`; as many values are left as its bits and all later ones
             // take, and SLACK_BYTES after them.
             unsafe {
-                let to = out.as_mut_ptr().add(row as usize * rows.length);
+                let to = out.as_mut_ptr().add(row as usize * rows.length).cast();
                 used += row_avx2::<W, PAST_CACHES>(
                     bitmap,
                     rows.length,
@@ -458,7 +463,7 @@ mod x86 {
         rows: BitmapRows<'_>,
         background: W,
         values: &[W],
-        out: &mut Slots<'_, W>,
+        out: &mut [MaybeUninit<W>],
     ) {
         let mut used = 0;
         let bitmaps = rows.bitmaps.chunks_exact(rows.length.div_ceil(8).max(1));
@@ -468,7 +473,7 @@ mod x86 {
             let (words, bytes) = bitmap.split_at(8 * n_words);
             // SAFETY: as in rows_avx2.
             unsafe {
-                let mut to = out.as_mut_ptr().add(row as usize * rows.length);
+                let mut to: *mut W = out.as_mut_ptr().add(row as usize * rows.length).cast();
                 for word in words.as_chunks::<8>().0 {
                     let word = u64::from_le_bytes(*word);
                     used += word_avx512::<W, PAST_CACHES>(

@@ -43,11 +43,6 @@ impl<'a, T: Copy> Slots<'a, T> {
         Slots(self.0)
     }
 
-    /// Where they are.
-    pub(super) fn as_mut_ptr(&mut self) -> *mut T {
-        self.0.as_mut_ptr().cast()
-    }
-
     /// Makes each of them `value`.
     pub(super) fn fill(self, value: T) -> &'a mut [T] {
         self.0.fill(MaybeUninit::new(value));
@@ -237,7 +232,7 @@ mod tests {
             first.copy_from(&[1, 1, 2, 2, 3, 3]);
             Ok(())
         });
-        let pattern = u16::from_ne_bytes([7, 8]);
+        let pattern: u16 = bytemuck::cast([7u8, 8]);
         assert_eq!(
             wrote.unwrap(),
             [257, 514, 771]

@@ -136,8 +136,8 @@ impl<'a, W: Word> Target<'a, W> {
     /// If a row is not within the elements, or more bits are set than there are values.
     pub(crate) fn expand(&mut self, rows: BitmapRows<'_>, background: W, values: &mut &[W]) {
         let (isa, store) = (self.isa, self.store);
-        if let Some(mut out) = self.out.slots().words()
-            && (store == Store::Cached || expand::fits_lines(&mut out, rows.length))
+        if let Some(out) = self.out.slots().words()
+            && (store == Store::Cached || expand::fits_lines(&out, rows.length))
         {
             *values = &values[expand::expand_rows(isa, store, rows, background, values, out)..];
             for &row in rows.rows {
