@@ -65,15 +65,18 @@ fn measure_all(
     archive: &Archive<Mapped>,
     name: &str,
     profile: Profile,
-    open: impl FnMut() -> Result<()>,
+    mut open: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     let tensor = archive.tensor(name)?;
     let (rows, columns) = tensor.matrix_shape();
     let (n_rows, n_columns) = (rows as usize, columns as usize);
     let dense: Vec<f32> = tensor.to_vec()?;
-    let mut buffer = vec![0.0f32; dense.len()];
-    // Once: the pages are there then.
-    buffer.copy_from_slice(&dense);
+    // Not zeros: the pages are there then.
+    let mut buffer = vec![1.0f32; dense.len()];
+    let mut copy = Copy {
+        from: &dense,
+        to: vec![1.0; dense.len()],
+    };
     let x = vec![0.5f32; n_rows];
     let mut y = vec![0.0f32; n_columns];
 
@@ -86,39 +89,45 @@ fn measure_all(
     );
     println!("| way | time | of a memcpy | allocated at most | of the dense bytes |");
     println!("|---|---:|---:|---:|---:|");
-    let copy = measure(|| {
-        black_box(&mut buffer).copy_from_slice(black_box(&dense));
-        Ok(())
-    })?;
     let dense_bytes = 4.0 * tensor.len() as f64;
     let print = |way: &str, cost: Cost| {
         println!(
             "| {way} | {} | {:.3} | {} | {:.3} |",
             time(cost.seconds),
-            cost.seconds / copy.seconds,
+            cost.seconds / cost.copy_seconds,
             bytes(cost.peak),
             cost.peak as f64 / dense_bytes
         );
     };
-    print("memcpy of its elements", copy);
-    print("open: `Archive::map`, `tensor`", measure(open)?);
+    let mut measure = |way: &mut dyn FnMut() -> Result<()>| measure(&mut copy, way);
+    print(
+        "memcpy of its elements",
+        measure(&mut || {
+            black_box(&mut buffer).copy_from_slice(black_box(&dense));
+            Ok(())
+        })?,
+    );
+    print("open: `Archive::map`, `tensor`", measure(&mut open)?);
     print(
         "dense: `to_vec`",
-        measure(|| tensor.to_vec::<f32>().map(consume))?,
+        measure(&mut || tensor.to_vec::<f32>().map(consume))?,
     );
     print(
         "dense: `read_into` a buffer that is there",
-        measure(|| tensor.read_into(black_box(&mut buffer[..])))?,
+        measure(&mut || tensor.read_into(black_box(&mut buffer[..])))?,
     );
     let middle = rows / 2;
     print(
         "rows: `rows` of one row",
-        measure(|| tensor.rows::<f32>(middle..middle + 1).map(consume))?,
+        measure(&mut || tensor.rows::<f32>(middle..middle + 1).map(consume))?,
     );
-    print("CSR: `csr`", measure(|| tensor.csr::<f32>().map(consume))?);
+    print(
+        "CSR: `csr`",
+        measure(&mut || tensor.csr::<f32>().map(consume))?,
+    );
     print(
         "entries: all of `nonzeros`",
-        measure(|| {
+        measure(&mut || {
             let mut sum = 0.0;
             for entry in tensor.nonzeros::<f32>()? {
                 sum += entry?.2;
@@ -130,7 +139,7 @@ fn measure_all(
     // The thread keeps buffers for the next product: what the first one takes is measured on a thread of its own.
     print(
         "product: `Matrix::new`, the first x·W",
-        measure(|| {
+        measure(&mut || {
             let of_thread = std::thread::scope(|scope| {
                 let product = || Matrix::new(&tensor)?.multiply_transposed(&x, &mut y);
                 scope.spawn(product).join()
@@ -142,11 +151,11 @@ fn measure_all(
     matrix.multiply_transposed(&x, &mut y)?;
     print(
         "product: each x·W after it",
-        measure(|| matrix.multiply_transposed(black_box(&x[..]), &mut y))?,
+        measure(&mut || matrix.multiply_transposed(black_box(&x[..]), &mut y))?,
     );
     print(
         "for comparison: x·W of the dense elements, in a loop",
-        measure(|| {
+        measure(&mut || {
             y.fill(0.0);
             for (row, x) in dense.chunks_exact(n_columns).zip(black_box(&x[..])) {
                 y.iter_mut().zip(row).for_each(|(y, w)| *y += x * w);
@@ -158,30 +167,46 @@ fn measure_all(
     Ok(())
 }
 
-/// Time, and bytes on the heap beyond those that were there before.
-#[derive(Clone, Copy)]
+/// Elements that are copied beside what is measured.
+struct Copy<'a> {
+    from: &'a [f32],
+    to: Vec<f32>,
+}
+
+/// Times of a way and of a copy, and bytes on the heap beyond those that were there before.
 struct Cost {
     seconds: f64,
+    copy_seconds: f64,
     peak: usize,
 }
 
-/// The median time of several runs, and the most that one of them had allocated.
-fn measure(mut way: impl FnMut() -> Result<()>) -> Result<Cost> {
-    let (mut seconds, mut peak) = (vec![], 0);
+/// Runs a copy and a way in turn: the median times, and the most that a run had allocated.
+fn measure(copy: &mut Copy<'_>, way: &mut dyn FnMut() -> Result<()>) -> Result<Cost> {
+    let (mut seconds, mut copy_seconds, mut peak) = (vec![], vec![], 0);
     let start = Instant::now();
     while seconds.len() < LEAST_RUNS || start.elapsed() < LEAST_TIME {
+        let copying = Instant::now();
+        black_box(&mut copy.to).copy_from_slice(black_box(copy.from));
+        let copying = copying.elapsed();
         let before = ALLOCATED.load(Relaxed);
         PEAK.store(before, Relaxed);
-        let start = Instant::now();
+        let running = Instant::now();
         way()?;
-        seconds.push(start.elapsed().as_secs_f64());
+        let running = running.elapsed();
         peak = peak.max(PEAK.load(Relaxed) - before);
+        seconds.push(running.as_secs_f64());
+        copy_seconds.push(copying.as_secs_f64());
     }
-    seconds.sort_by(f64::total_cmp);
     Ok(Cost {
-        seconds: seconds[seconds.len() / 2],
+        seconds: median(seconds),
+        copy_seconds: median(copy_seconds),
         peak,
     })
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
 }
 
 fn consume<T>(value: T) {
