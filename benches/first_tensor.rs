@@ -32,11 +32,12 @@ fn write_safetensors<D: AsRef<[u8]>>(archive: &Archive<D>, path: &Path) {
     safetensors::serialize_to_file(views, None, path).unwrap();
 }
 
-/// The kernel of a 1x1 convolution: the pruned one of the middle size.
+/// The kernel of a 1x1 convolution: of the pruned ones that of the middle size. They are `[out, 1, 1, in]`, as
+/// TFLite has them.
 fn convolution<D: AsRef<[u8]>>(archive: &Archive<D>) -> Tensor<'_> {
     let mut kernels: Vec<Tensor<'_>> = archive
         .tensors()
-        .filter(|t| t.dtype() == DType::Float32 && matches!(t.shape(), [1, 1, _, _]))
+        .filter(|t| t.dtype() == DType::Float32 && matches!(t.shape(), [_, 1, 1, _]))
         .filter(|t| t.density() < 0.5)
         .collect();
     kernels.sort_by_key(Tensor::len);
