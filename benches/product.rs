@@ -71,7 +71,7 @@ fn main() {
                 b.iter(|| {
                     matrix
                         .multiply_transposed(&x[..ROWS], &mut of_columns)
-                        .unwrap()
+                        .unwrap();
                 });
             });
             group.bench_function(format!("W·x/{id}"), |b| {

@@ -763,11 +763,11 @@ fn every_limit_has_two_sides() {
     m.add_file("a/b/c", b"");
     m.empty_folder.push("d/e/f/g".to_owned());
     edge("nesting of folders", &archive(b"", &m), 3, |l, n| {
-        l.nesting = n
+        l.nesting = n;
     });
     m.add_file("h/i/j/k/l", b"");
     edge("nesting of files", &archive(b"", &m), 4, |l, n| {
-        l.nesting = n
+        l.nesting = n;
     });
     let mut m = Manifest::default();
     m.empty_folder.extend(["a", "b", "c"].map(str::to_owned));

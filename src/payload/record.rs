@@ -426,7 +426,11 @@ mod tests {
             let weight = |i: u32| {
                 let noise = i.wrapping_mul(2_654_435_761).rotate_left(13) ^ i;
                 // Rows are of two scales, as they are where inputs differ.
-                let scale = if i / columns % 3 == 0 { 0.01 } else { 1.0 };
+                let scale = if (i / columns).is_multiple_of(3) {
+                    0.01
+                } else {
+                    1.0
+                };
                 (noise as f32 / u32::MAX as f32 - 0.5) * scale
             };
             let bytes_with_zeros = |n_zeros: u32| {

@@ -358,6 +358,7 @@ trait Columns<const N: usize> {
 ///
 /// # Safety
 /// The machine has AVX2, FMA and POPCNT; the columns that `to` knows are at least those of the bitmaps' whole bytes.
+#[allow(clippy::needless_range_loop, reason = "one index for several slices")]
 #[inline]
 #[target_feature(enable = "avx2,fma,popcnt")]
 unsafe fn expand<const N: usize>(

@@ -224,8 +224,8 @@ mod tests {
         assert_eq!(of(Inputs::At(&[0, 1]), 1), [0]);
         assert_eq!(of(Inputs::But(0, 1), 3), [0, 1]);
         assert_eq!(of(Inputs::But(1, 0), 3), [1, 2]);
-        assert_eq!(of(Inputs::But(2, 3), 1), []);
-        assert_eq!(of(Inputs::None, 3), []);
+        assert!(of(Inputs::But(2, 3), 1).is_empty());
+        assert!(of(Inputs::None, 3).is_empty());
     }
 
     #[test]
