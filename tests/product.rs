@@ -17,7 +17,10 @@ use common::products::check_products;
 use proptest::prelude::*;
 use std::path::Path;
 use tfzip::product::Matrix;
-use tfzip::{Archive, DType, ErrorKind, PackOptions, Profile, Tensor, pack_slice};
+use tfzip::{
+    Archive, DType, EncodedPositions, EncodedRows, EncodedValues, ErrorKind, PackOptions, Profile,
+    Tensor, pack_slice,
+};
 
 fn pack(nodes: Vec<NodeDef>, profile: Profile) -> Archive<Vec<u8>> {
     let mut options = PackOptions::default();
@@ -181,4 +184,188 @@ fn what_cannot_be_multiplied_is_an_error() {
     assert_eq!(kind(overflow), ErrorKind::InvalidArgument);
     matrix.multiply_batch(&x[..40], &mut y[..60], 2).unwrap();
     matrix.multiply_batch::<f32>(&[], &mut [], 0).unwrap();
+}
+
+/// The positions that the streams of rows lead to, as the spec says (§9.1.4).
+fn positions(rows: &EncodedRows<'_>) -> Vec<u32> {
+    let mut found = vec![];
+    for group in 0..rows.n_groups() {
+        assert_eq!(found.len(), rows.entries_of(group).start);
+        if rows.step_bits() == 0 {
+            for row in rows.rows_of(group) {
+                let bitmap = rows.bitmap(row).unwrap();
+                let elements = rows.positions(row..row + 1);
+                assert_eq!(bitmap.len(), elements.len().div_ceil(8));
+                let is_set = |i: &usize| bitmap[i / 8] >> (i % 8) & 1 == 1;
+                found.extend(
+                    (0..elements.len())
+                        .filter(is_set)
+                        .map(|i| elements.start + i as u32),
+                );
+            }
+            continue;
+        }
+        let mut after = rows.positions(rows.rows_of(group)).start;
+        for step in rows.steps_of(group).map(|step| rows.step(step)) {
+            match step {
+                0 => after += (1 << rows.step_bits()) - 1,
+                _ => {
+                    after += step;
+                    found.push(after - 1);
+                }
+            }
+        }
+    }
+    assert_eq!(found.len(), rows.n_entries());
+    found
+}
+
+/// The elements that the blocks of a tensor say.
+fn elements_of_blocks(tensor: &Tensor<'_>, n_direct: &mut usize) -> Vec<u8> {
+    let width = tensor.dtype().width().unwrap();
+    let mut all = vec![];
+    for block in tensor.blocks().unwrap() {
+        let block = block.unwrap();
+        assert_eq!(block.elements.start as usize * width, all.len());
+        let n = (block.elements.end - block.elements.start) as usize;
+        let mut elements = block.background.repeat(n);
+        let mut alternate = block.background.clone();
+        *alternate.last_mut().unwrap() ^= 0x80;
+        let mut put = |position: u32, element: &[u8]| {
+            elements[position as usize * width..][..width].copy_from_slice(element);
+        };
+        for &position in &block.alternates {
+            put(position, &alternate);
+        }
+        let positions = match &block.positions {
+            EncodedPositions::None => vec![],
+            EncodedPositions::All => (0..n as u32).collect(),
+            EncodedPositions::Rows(rows) => {
+                *n_direct += 1;
+                assert!(rows.n_rows() > 0 && rows.steps().is_empty() == (rows.step_bits() == 0));
+                positions(rows)
+            }
+            EncodedPositions::Listed(positions) => positions.clone(),
+            other => panic!("{other:?}"),
+        };
+        let values: Vec<&[u8]> = match &block.values {
+            EncodedValues::Elements(values) => values.chunks_exact(width).collect(),
+            EncodedValues::Codes {
+                packed,
+                bits,
+                codebook,
+            } => {
+                let bit = |i: usize| usize::from(packed[i / 8] >> (i % 8) & 1);
+                let code = |i: usize| {
+                    (0..*bits as usize)
+                        .map(|b| bit(i * *bits as usize + b) << b)
+                        .sum()
+                };
+                let element = |code: usize| &codebook[code * width..][..width];
+                (0..positions.len()).map(code).map(element).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(positions.len(), values.len());
+        for (&position, value) in positions.iter().zip(values) {
+            put(position, value);
+        }
+        all.extend(elements);
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn blocks_are_what_the_tensor_holds(dtype in dtypes(), rows in 8..60u64, columns in 8..90u64, mood in moods(), seed: u64) {
+        let elements = mood.elements(dtype.width().unwrap(), (rows * columns) as usize, seed);
+        for profile in Profile::ALL {
+            let archive = pack(vec![constant("t", dtype, &[rows, columns], elements.clone())], profile);
+            let tensor = archive.tensor("t").unwrap();
+            if tensor.payload().is_some() {
+                prop_assert_eq!(&elements_of_blocks(&tensor, &mut 0), &elements);
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_profile_direct_are_rows_in_the_file() {
+    let mut noise = Noise(8);
+    let weights = bytes_of_f32(&pruned(500 * 700, 9, &mut noise));
+    let archive = pack(
+        vec![constant("t", DType::Float32, &[500, 700], weights.clone())],
+        Profile::Direct,
+    );
+    let tensor = archive.tensor("t").unwrap();
+    let mut n_direct = 0;
+    assert!(elements_of_blocks(&tensor, &mut n_direct) == weights);
+    assert_eq!(n_direct as u64, tensor.layout().unwrap().unwrap().blocks);
+    let file = archive.as_bytes().as_ptr_range();
+    for block in tensor.blocks().unwrap() {
+        let EncodedValues::Elements(values) = block.unwrap().values else {
+            panic!("codes")
+        };
+        assert!(file.contains(&values.as_ptr()));
+    }
+}
+
+#[test]
+fn tensors_that_share_repeat_or_stand_in_the_skeleton_are_multiplied() {
+    let mut noise = Noise(5);
+    let weights = bytes_of_f32(&pruned(60 * 40, 30, &mut noise));
+    let fill = TensorProto {
+        float_val: vec![0.1, 2.5],
+        ..tensor(DType::Float32, &[9, 11])
+    };
+    for profile in Profile::ALL {
+        let archive = pack(
+            vec![
+                constant("a", DType::Float32, &[60, 40], weights.clone()),
+                constant("b", DType::Float32, &[8, 300], weights.clone()),
+                constant(
+                    "bias",
+                    DType::Float32,
+                    &[3, 2],
+                    bytes_of_f32(&[1.0, 0.0, -2.5, 3.0, 0.0, 7.0]),
+                ),
+                node("fill", "Const", [("value", Attr::Tensor(fill.clone()))]),
+            ],
+            profile,
+        );
+        let a = archive.tensor("a").unwrap();
+        assert_eq!(a.payload(), archive.tensor("b").unwrap().payload());
+        assert!(archive.tensor("bias").unwrap().payload().is_none());
+        for tensor in archive.tensors() {
+            assert!(tensor.is_readable());
+            check_tensor(&tensor, 4);
+        }
+    }
+}
+
+#[test]
+fn a_matrix_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    let weights = bytes_of_f32(&pruned(40 * 50, 30, &mut Noise(2)));
+    let archive = pack(
+        vec![constant("t", DType::Float32, &[40, 50], weights)],
+        Profile::Direct,
+    );
+    let matrix = Matrix::new(&archive.tensor("t").unwrap()).unwrap();
+    is_shared(&matrix);
+    let expected = {
+        let mut y = [0f32; 50];
+        matrix.multiply_transposed(&[1.0; 40], &mut y).unwrap();
+        y
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut y = [0f32; 50];
+                matrix.multiply_transposed(&[1.0; 40], &mut y).unwrap();
+                assert_eq!(y, expected);
+            });
+        }
+    });
 }

@@ -177,7 +177,11 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
 
     /// `Corrupt` if positions lead out of the block, which [`fill`](Self::fill) would find.
     pub(crate) fn check_positions(&self) -> Result<()> {
-        self.entries.ascending(self.n).map(drop)
+        match &self.entries {
+            Positions::Rows(set) => set.check_positions(),
+            Positions::None | Positions::All => Ok(()),
+            others => others.ascending(self.n).map(drop),
+        }
     }
 
     /// The positions of the entries, in the order of their values.

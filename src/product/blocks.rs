@@ -168,9 +168,7 @@ impl<'a, W: Word> Payload<'a, W> {
         }
         let decoded = self.record.decode(block, &self.shared)?;
         let layout = &decoded.layout;
-        if !matches!(layout.entry_kind, PositionKind::None | PositionKind::All) {
-            decoded.check_positions()?;
-        }
+        decoded.check_positions()?;
         let number = number::of_dtype(self.numbers.dtype);
         let is_zero = |pattern: W| number.is_some_and(|number| number(pattern.to_bits()) == 0.0);
         let background = self.shared.tables.background;

@@ -359,10 +359,7 @@ impl<'a> Matrix<'a> {
     /// What a row adds, times its number in `x`, to every column.
     fn scaled_sums<A: Real>(&self, x: &[A], y: &mut [A]) -> Result<()> {
         let parts = self.parts();
-        let mut all = Buffer::<A::Sum>::new(parts.len() * y.len());
-        all.fill(Default::default());
-        let pieces = parts.into_iter().zip(all.chunks_exact_mut(y.len()));
-        parallel::try_for_each(pieces.collect(), |(blocks, sums)| {
+        let visit = |blocks, sums: &mut [A::Sum]| {
             let (rows, columns) = (self.rows, self.columns);
             let mut sink = AddScaled {
                 x,
@@ -371,12 +368,31 @@ impl<'a> Matrix<'a> {
                 columns,
             };
             self.visit(blocks, &mut sink)
-        })?;
-        let (first, others) = all.split_at_mut(y.len());
-        for sums in others.chunks_exact(y.len()) {
-            first.iter_mut().zip(sums).for_each(|(a, b)| a.merge(*b));
+        };
+        let add = |sums: &mut [A::Sum], others: &[A::Sum]| {
+            sums.iter_mut().zip(others).for_each(|(a, b)| a.merge(*b));
+        };
+        // One thread needs no more than the sums of one part and those of all before it.
+        let at_once = if parallel::n_threads() == 1 {
+            1
+        } else {
+            parts.len()
+        };
+        let mut sums = Buffer::<A::Sum>::new(y.len());
+        sums.fill(Default::default());
+        let mut of_parts = Buffer::<A::Sum>::new(at_once * y.len());
+        for parts in parts.chunks(at_once) {
+            of_parts.fill(Default::default());
+            let pieces = parts
+                .iter()
+                .cloned()
+                .zip(of_parts.chunks_exact_mut(y.len()));
+            parallel::try_for_each(pieces.collect(), |(blocks, sums)| visit(blocks, sums))?;
+            for part in of_parts.chunks_exact(y.len()).take(parts.len()) {
+                add(&mut sums, part);
+            }
         }
-        for (y, sum) in y.iter_mut().zip(first) {
+        for (y, sum) in y.iter_mut().zip(sums.iter()) {
             *y = A::round(sum.value());
         }
         Ok(())

@@ -483,9 +483,22 @@ impl<'a> RowSet<'a> {
                 scatter(isa, &mut chain, &mut values, out);
             });
             if !chain.is_done() {
-                return Err(Error::corrupt(format!(
-                    "the steps of group {group} lead out of its rows"
-                )));
+                return Err(leads_out(group));
+            }
+        }
+        Ok(())
+    }
+
+    /// `Corrupt` if steps lead out of the rows of their group. Bitmaps can't.
+    pub(crate) fn check_positions(&self) -> Result<()> {
+        if self.form.step_bits == 0 {
+            return Ok(());
+        }
+        for group in 0..self.step_pointers.len() {
+            let mut chain = self.chain(group);
+            chain.walk(self.group_elements(group).len(), |_| true);
+            if !chain.is_done() {
+                return Err(leads_out(group));
             }
         }
         Ok(())
@@ -511,13 +524,15 @@ impl<'a> RowSet<'a> {
                 true
             });
             if !chain.is_done() {
-                return Err(Error::corrupt(format!(
-                    "the steps of group {group} lead out of its rows"
-                )));
+                return Err(leads_out(group));
             }
         }
         Ok(positions)
     }
+}
+
+fn leads_out(group: usize) -> Error {
+    Error::corrupt(format!("the steps of group {group} lead out of its rows"))
 }
 
 /// Pointers that ascend from 0 to at most `end`.

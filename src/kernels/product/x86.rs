@@ -1,6 +1,10 @@
 //! Products with AVX2. A multiplication is only fused with an addition where it is exact.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays have something for each row"
+)]
 
 use super::positions::{Ascending, CHUNK, SLACK, Steps};
 use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, Weights};
@@ -229,6 +233,18 @@ pub(super) fn positions(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) -
     unsafe { positions_of_sixteens(steps, out) }
 }
 
+/// Of lanes of 16 bits: the sums of each half up to each, at most 8 · 255; and the last of them in all lanes of 32
+/// bits of its half.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums_and_totals(moves: __m256i) -> (__m256i, __m256i) {
+    let sums = _mm256_add_epi16(moves, _mm256_slli_si256::<2>(moves));
+    let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<4>(sums));
+    let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<8>(sums));
+    let top = _mm256_set1_epi32(0x8080_0f0e_u32 as i32);
+    (sums, _mm256_shuffle_epi8(sums, top))
+}
+
 #[target_feature(enable = "avx2,bmi2,popcnt")]
 fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) -> usize {
     let bits = steps.bits as usize;
@@ -236,21 +252,52 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
     let (mut byte, shift) = (first_bit / 8, first_bit % 8);
     let mask = 0x0101_0101_0101_0101 * ((1 << bits) - 1);
     let escape = _mm256_set1_epi16((1 << bits) - 1);
-    // The top lane of 16 bits of each half, as numbers of 32 bits.
-    let top = _mm256_set1_epi32(0x8080_0f0e_u32 as i32);
     // The position of the last step.
     let mut at = _mm256_set1_epi32(steps.after.wrapping_sub(1) as i32);
     let mut n = 0;
     let mut left = steps.end - steps.next;
-    while n + STEPS <= CHUNK && left > 0 {
-        // Eight steps are `bits` bytes, and with those before them in the first byte at most eight.
-        let eight = |at: usize| {
-            let word = steps.packed.get(at..)?.first_chunk()?;
-            Some(_pdep_u64(u64::from_le_bytes(*word) >> shift, mask))
-        };
-        let (Some(mut a), Some(mut b)) = (eight(byte), eight(byte + bits)) else {
+    while bits == 8
+        && n + STEPS <= CHUNK
+        && left > 0
+        && let Some(sixteen) = steps
+            .packed
+            .get(byte..)
+            .and_then(<[u8]>::first_chunk::<STEPS>)
+    {
+        // SAFETY: an array of sixteen bytes is loaded.
+        let sixteen = unsafe { _mm_loadu_si128(sixteen.as_ptr().cast()) };
+        let escapes = _mm_movemask_epi8(_mm_cmpeq_epi8(sixteen, _mm_setzero_si128())) as u32;
+        let taken = left.min(STEPS);
+        if _bzhi_u32(escapes, taken as u32) != 0 {
             break;
+        }
+        let (sums, totals) = sums_and_totals(_mm256_cvtepu8_epi16(sixteen));
+        let half = _mm256_add_epi32(at, _mm256_permute2x128_si256::<0x00>(totals, totals));
+        let low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(sums));
+        let high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256::<1>(sums));
+        debug_assert!(n + STEPS <= out.len());
+        // SAFETY: at most CHUNK − 16 positions are before these, of which the first ones count.
+        unsafe {
+            let to = out.as_mut_ptr().add(n);
+            _mm256_storeu_si256(to.cast(), _mm256_add_epi32(low, at));
+            _mm256_storeu_si256(to.add(8).cast(), _mm256_add_epi32(high, half));
+        }
+        n += taken;
+        left -= taken;
+        byte += STEPS;
+        // After fewer than sixteen steps nothing comes that begins there.
+        at = _mm256_add_epi32(half, _mm256_permute2x128_si256::<0x11>(totals, totals));
+    }
+    // Eight steps are `bits` bytes, and with those before them in the first byte at most eight. Loads of eight
+    // bytes at this one, and `bits` after it, are inside.
+    let last_byte = steps.packed.len().saturating_sub(bits + 7);
+    while n + STEPS <= CHUNK && left > 0 && byte < last_byte {
+        let eight = |at: usize| {
+            // SAFETY: `byte` is below `last_byte`, and `at` at most `bits` after it.
+            let word = unsafe { steps.packed.as_ptr().add(at).cast::<u64>().read_unaligned() };
+            _pdep_u64(word >> shift, mask)
         };
+        let (mut a, mut b) = (eight(byte), eight(byte + bits));
         if left < STEPS {
             // What follows the last step is an escape over nothing, which adds no position.
             let of_eight = |n: usize| _bzhi_u64(u64::MAX, 8 * n as u32);
@@ -262,12 +309,8 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
         let moves = _mm256_cvtepu8_epi16(_mm_set_epi64x(b as i64, a as i64));
         let is_escape = _mm256_cmpeq_epi16(moves, _mm256_setzero_si256());
         let moves = _mm256_or_si256(moves, _mm256_and_si256(is_escape, escape));
-        // Sums of the lanes of each half up to each: at most 8 · 255.
-        let sums = _mm256_add_epi16(moves, _mm256_slli_si256::<2>(moves));
-        let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<4>(sums));
-        let sums = _mm256_add_epi16(sums, _mm256_slli_si256::<8>(sums));
+        let (sums, totals) = sums_and_totals(moves);
         let entries = !_mm256_movemask_epi8(_mm256_packs_epi16(is_escape, is_escape)) as u32;
-        let totals = _mm256_shuffle_epi8(sums, top);
         let half = _mm256_add_epi32(at, _mm256_permute2x128_si256::<0x00>(totals, totals));
         let halves = [
             (_mm256_castsi256_si128(sums), entries & 0xff, at),
@@ -368,18 +411,28 @@ unsafe fn expand<const N: usize>(
     n_columns: usize,
     to: &mut impl Columns<N>,
 ) -> usize {
+    // Loops, not closures that others call: those would be calls in fact, without these instructions.
     let mut done = 0;
-    // As many columns take at most as many floats, and four may be loaded that are not used.
-    while 8 * done + COLUMNS <= n_columns
-        && firsts[..N]
-            .iter()
-            .all(|first| first.saturating_add(COLUMNS + 4) <= floats.len())
-    {
-        let mut from: [*const u32; N] = std::array::from_fn(|row| floats[firsts[row]..].as_ptr());
+    while 8 * done + COLUMNS <= n_columns {
+        let mut bytes = [&[0; COLUMNS / 8]; N];
+        let mut from = [floats.as_ptr(); N];
+        for row in 0..N {
+            let Some(next) = bitmaps[row].get(done..).and_then(<[u8]>::first_chunk) else {
+                return done;
+            };
+            bytes[row] = next;
+            // As many columns take at most as many floats, and four may be loaded that are not used.
+            match floats.get(firsts[row]..) {
+                Some(left) if left.len() >= COLUMNS + 4 => from[row] = left.as_ptr(),
+                _ => return done,
+            }
+        }
         let start = from;
-        let bytes: [&[u8]; N] = std::array::from_fn(|row| &bitmaps[row][done..done + COLUMNS / 8]);
         for i in 0..COLUMNS / 8 {
-            let bits: [usize; N] = std::array::from_fn(|row| bytes[row][i].into());
+            let mut bits = [0; N];
+            for row in 0..N {
+                bits[row] = usize::from(bytes[row][i]);
+            }
             // SAFETY: no row has taken more than eight floats for each byte before this one; here at most
             // four and then four are loaded from the next ones on.
             let row = |row: usize| unsafe {
@@ -392,9 +445,9 @@ unsafe fn expand<const N: usize>(
             };
             // SAFETY: the columns of a whole byte.
             unsafe { to.eight(8 * (done + i), row) };
-            for (from, bits) in from.iter_mut().zip(bits) {
+            for row in 0..N {
                 // SAFETY: as before.
-                *from = unsafe { from.add(bits.count_ones() as usize) };
+                from[row] = unsafe { from[row].add(bits[row].count_ones() as usize) };
             }
         }
         for row in 0..N {
@@ -420,11 +473,11 @@ impl<const N: usize> Columns<N> for AddRows<N> {
         unsafe {
             let at = self.sums.add(column);
             let (mut low, mut high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
-            for (row, &x) in self.x.iter().enumerate() {
+            for row in 0..N {
                 let [a, b] = rows(row);
                 // Products of numbers of 24 bits: exact.
-                low = _mm256_fmadd_pd(a, x, low);
-                high = _mm256_fmadd_pd(b, x, high);
+                low = _mm256_fmadd_pd(a, self.x[row], low);
+                high = _mm256_fmadd_pd(b, self.x[row], high);
             }
             _mm256_storeu_pd(at, low);
             _mm256_storeu_pd(at.add(4), high);
@@ -446,8 +499,9 @@ impl<const N: usize> Columns<N> for DotRows<N> {
         unsafe {
             let at = self.x.add(column);
             let (low, high) = (_mm256_loadu_pd(at), _mm256_loadu_pd(at.add(4)));
-            for (row, sums) in self.sums.iter_mut().enumerate() {
+            for row in 0..N {
                 let [a, b] = rows(row);
+                let sums = &mut self.sums[row];
                 // Products of numbers of 24 bits: exact.
                 sums[0] = _mm256_fmadd_pd(a, low, sums[0]);
                 sums[1] = _mm256_fmadd_pd(b, high, sums[1]);

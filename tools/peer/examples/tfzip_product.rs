@@ -92,10 +92,14 @@ pub unsafe extern "C" fn product_multiply(
     // SAFETY: the caller's promise.
     let y = unsafe { slice::from_raw_parts_mut(y, n_y * batch) };
     let pool = POOLS[threads.min(2) as usize].get_or_init(|| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads as usize)
-            .build()
-            .expect("threads")
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize);
+        // One thread is the caller's own, which need not wait for another to wake up.
+        match threads {
+            1 => pool.use_current_thread(),
+            _ => pool,
+        }
+        .build()
+        .expect("threads")
     });
     pool.install(|| {
         let before = LIVE.load(Ordering::Relaxed);
