@@ -66,6 +66,9 @@ pub unsafe extern "C" fn product_open(
 /// Multiplies from the left (`transposed` is not 0) or from the right with `batch` vectors, on 1 or 2 threads.
 /// Returns the most bytes that were allocated at a time meanwhile, or -1.
 ///
+/// # Panics
+/// If threads can't be started.
+///
 /// # Safety
 /// `matrix` is from [`product_open`]; `x` and `y` have as many numbers as its rows and columns, and `batch`, want.
 #[unsafe(no_mangle)]
