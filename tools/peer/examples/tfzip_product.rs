@@ -67,7 +67,7 @@ pub unsafe extern "C" fn product_open(
 /// Returns the most bytes that were allocated at a time meanwhile, or -1.
 ///
 /// # Panics
-/// If threads can't be started, which ends the process.
+/// If threads can't be started.
 ///
 /// # Safety
 /// `matrix` is from [`product_open`]; `x` and `y` have as many numbers as its rows and columns, and `batch`, want.
