@@ -71,11 +71,13 @@ fn main() {
                 b.iter(|| {
                     matrix
                         .multiply_transposed(&x[..ROWS], &mut of_columns)
-                        .unwrap()
+                        .unwrap();
                 });
             });
             group.bench_function(format!("W·x/{id}"), |b| {
-                b.iter(|| matrix.multiply(&x, &mut of_rows).unwrap());
+                b.iter(|| {
+                    matrix.multiply(&x, &mut of_rows).unwrap();
+                });
             });
             let csr = tensor.csr::<f32>().unwrap();
             if profile == Profile::Direct {

@@ -35,7 +35,7 @@ fn has_products(dtype: DType) -> bool {
 /// Checks all products of a tensor, with usual and unusual numbers.
 fn check_tensor(tensor: &Tensor<'_>, seed: u64) {
     let elements = bytes_of(tensor).unwrap();
-    let usual = |i: usize| f64::from(Noise(seed ^ i as u64 * 77).weight());
+    let usual = |i: usize| f64::from(Noise(seed ^ (i as u64 * 77)).weight());
     let unusual = |i: usize| match (i as u64 ^ seed) % 11 {
         0 => f64::INFINITY,
         1 => f64::NEG_INFINITY,
