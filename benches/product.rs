@@ -75,7 +75,9 @@ fn main() {
                 });
             });
             group.bench_function(format!("W·x/{id}"), |b| {
-                b.iter(|| matrix.multiply(&x, &mut of_rows).unwrap());
+                b.iter(|| {
+                    matrix.multiply(&x, &mut of_rows).unwrap();
+                });
             });
             let csr = tensor.csr::<f32>().unwrap();
             if profile == Profile::Direct {
