@@ -253,6 +253,8 @@ mod tests {
         #[test]
         fn damaged_streams_decode_alike_on_every_machine(runs in runs(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
             let (mut bytes, codes) = write(&runs);
+            // Runs that are all empty have no bundle.
+            prop_assume!(!bytes.is_empty());
             let at = at.index(bytes.len());
             bytes[at] = byte;
             bytes.truncate(cut.index(2 * bytes.len() + 1));
