@@ -166,8 +166,7 @@ fn repack<D: AsRef<[u8]>, W: Write>(
         writer.end_file(&file.name, file.sha256, file.source_sha256)?;
     }
     let mut encoded_tensors = 0;
-    for tensor in archive.tensors() {
-        let row = &index.tensors[tensor.number()];
+    for (tensor, row) in archive.tensors().zip(index.tensors.iter()) {
         match row.source {
             Source::Payload(_) => encoded_tensors += 1,
             Source::Skeleton(_) => tensor
@@ -177,7 +176,7 @@ fn repack<D: AsRef<[u8]>, W: Write>(
             Source::Opaque => {}
         }
         writer.tensor(&TensorEntry {
-            name: &row.name,
+            name: row.name,
             file: row.file,
             dtype: row.dtype,
             shape: tensor.shape(),
@@ -188,7 +187,7 @@ fn repack<D: AsRef<[u8]>, W: Write>(
     }
     let (out, archive_bytes) = writer.finish(&Root {
         is_folder: archive.is_folder(),
-        empty_folders: index.empty_folders.clone(),
+        empty_folders: index.empty_folders.iter().map(str::to_owned).collect(),
     })?;
     let report = RepackReport {
         input_profile: archive.profile(),
@@ -224,7 +223,7 @@ impl TensorsOfPayloads {
     fn is_float<D: AsRef<[u8]>>(&self, archive: &Archive<D>, payload: usize) -> bool {
         self.0[payload]
             .first()
-            .is_some_and(|&row| archive.index().tensors[row].dtype.class() == ElementClass::Float)
+            .is_some_and(|&row| archive.tensor_at(row).dtype().class() == ElementClass::Float)
     }
 
     /// `Corrupt` if a tensor has not the nnz that the manifest says. The elements are counted once for
@@ -248,7 +247,7 @@ impl TensorsOfPayloads {
                     nonzeros
                 }
             };
-            let repeats = archive.index().tensors[row].repeats;
+            let repeats = tensor.len() - tensor.n_stored();
             tensor
                 .check_nnz(nonzeros.and_repeats(repeats))
                 .within(|| format!("tensor {:?}", tensor.name()))?;

@@ -94,17 +94,23 @@ impl<D: AsRef<[u8]>> Archive<D> {
 
     /// The tensor with this [number](Tensor::number), if there is one.
     pub fn tensor_by_number(&self, number: usize) -> Option<Tensor<'_>> {
-        (number < self.index.tensors.len()).then(|| self.tensor_at(number))
+        let row = self.index.tensors.get(number)?;
+        Some(Tensor::new(self.as_bytes(), &self.index, number, row))
     }
 
     /// The tensor with this number, which exists.
-    pub(crate) fn tensor_at(&self, row: usize) -> Tensor<'_> {
-        Tensor::new(self.as_bytes(), &self.index, row)
+    #[expect(
+        clippy::expect_used,
+        reason = "callers number the tensors of this archive, and all columns have one for each"
+    )]
+    pub(crate) fn tensor_at(&self, number: usize) -> Tensor<'_> {
+        self.tensor_by_number(number)
+            .expect("a number of this archive")
     }
 
     /// Names of all tensors, in the order of [`tensors`](Self::tensors); need not be unique.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.index.tensors.iter().map(|tensor| &*tensor.name)
+        self.index.tensors.names().iter()
     }
 
     /// The tensor called `name`. A few look-ups compare all names; then a table is made of them, and a
@@ -117,14 +123,13 @@ impl<D: AsRef<[u8]>> Archive<D> {
         // Only a hint: nothing hangs on whose look-up is counted when.
         if self.n_lookups.load(Ordering::Relaxed) < LOOKUPS_WITHOUT_TABLE {
             self.n_lookups.fetch_add(1, Ordering::Relaxed);
-            let tensors = self.index.tensors.iter().enumerate();
-            let found = tensors.filter(|(_, tensor)| tensor.name == name);
+            let found = self.names().enumerate().filter(|(_, of)| *of == name);
             return self.only_tensor(name, found.map(|(row, _)| row));
         }
         let by_name = self.by_name.get_or_init(|| {
             let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-            for (row, tensor) in self.index.tensors.iter().enumerate() {
-                by_name.entry(tensor.name.clone()).or_default().push(row);
+            for (row, name) in self.names().enumerate() {
+                by_name.entry(name.to_owned()).or_default().push(row);
             }
             by_name
         });
@@ -143,12 +148,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
                 let places: Vec<String> = rows
                     .by_ref()
                     .take(MAX_PLACES)
-                    .map(|row| {
-                        format!(
-                            "#{row} in {}",
-                            self.index.files[self.index.tensors[row].file].name
-                        )
-                    })
+                    .map(|row| format!("#{row} in {}", self.tensor_at(row).file_name()))
                     .collect();
                 let n_more = rows.count();
                 let more = if n_more > 0 { ", ..." } else { "" };
@@ -173,7 +173,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
 
     /// Folders with nothing in them, which restoring makes.
     pub fn empty_folders(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.index.empty_folders.iter().map(String::as_str)
+        self.index.empty_folders.iter()
     }
 
     /// Whether it holds a folder, and not just a file.

@@ -23,26 +23,37 @@ pub(super) const CHUNK_ELEMENTS: u64 = 1 << 16;
 pub struct Tensor<'a> {
     file: &'a [u8],
     index: &'a Index,
-    row: usize,
+    number: usize,
+    entry: TensorRow<'a>,
 }
 
 impl<'a> Tensor<'a> {
-    pub(super) fn new(file: &'a [u8], index: &'a Index, row: usize) -> Self {
-        Self { file, index, row }
+    pub(super) fn new(
+        file: &'a [u8],
+        index: &'a Index,
+        number: usize,
+        entry: TensorRow<'a>,
+    ) -> Self {
+        Self {
+            file,
+            index,
+            number,
+            entry,
+        }
     }
 
-    fn entry(&self) -> &'a TensorRow {
-        &self.index.tensors[self.row]
+    fn entry(&self) -> &TensorRow<'a> {
+        &self.entry
     }
 
     /// Its number among the archive's tensors.
     pub fn number(&self) -> usize {
-        self.row
+        self.number
     }
 
     /// What users call it; need not be unique (see [`Archive::tensor`](super::Archive::tensor)).
     pub fn name(&self) -> &'a str {
-        &self.entry().name
+        self.entry().name
     }
 
     /// Name of the model file that it stands in.
@@ -57,7 +68,7 @@ impl<'a> Tensor<'a> {
 
     /// Dimensions, outermost first; empty for a scalar.
     pub fn shape(&self) -> &'a [u64] {
-        &self.index.dims[self.entry().dims.clone()]
+        self.entry().shape
     }
 
     /// Number of elements: the product of the shape.

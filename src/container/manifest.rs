@@ -69,9 +69,6 @@ pub(super) struct Manifest {
     pub(super) profile: u32,
 }
 
-/// Bytes of a SHA-256.
-pub(super) const SHA256_BYTES: usize = 32;
-
 #[cfg(test)]
 mod tests {
     use super::*;

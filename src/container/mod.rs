@@ -4,8 +4,10 @@
 mod frame;
 mod head;
 mod index;
+#[cfg(any(feature = "pack", test))]
 mod manifest;
 mod name;
+mod names;
 #[cfg(feature = "pack")]
 mod writer;
 
@@ -14,3 +16,6 @@ pub(crate) use head::{HEADER_BYTES, VERSION};
 pub(crate) use index::{Index, SectionKind, Source, TensorRow};
 #[cfg(feature = "pack")]
 pub(crate) use writer::{Root, TensorEntry, Writer};
+
+/// Bytes of a SHA-256.
+const SHA256_BYTES: usize = 32;

@@ -1,28 +1,35 @@
 //! The manifest as a reader may believe it: every rule of the spec checked (spec §4 to §8).
 
-#![warn(clippy::cast_possible_truncation)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 mod columns;
 mod files;
 mod sections;
 mod tensors;
 
+use super::SHA256_BYTES;
 use super::frame::FRAME_BYTES;
 use super::head::{FOOTER_BYTES, Footer, HEADER_BYTES, ManifestCoding, check_header};
-use super::manifest::{Manifest, SHA256_BYTES};
+use super::names::Names;
 use crate::cursor::{compare_crc, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::limits::Limits;
 use crate::payload::PayloadMeta;
 use crate::profile::Profile;
 use crate::stream::zstd;
-use crate::tensor::DType;
-use columns::{check_columns, check_message};
+use columns::Columns;
 use files::{files, holes};
-use prost::Message;
 use sections::{payloads, sections};
 use std::ops::Range;
-use tensors::tensors;
+use tensors::{Surroundings, tensors};
+pub(crate) use tensors::{TensorRow, Tensors};
 
 /// Everything that a file's manifest says.
 #[derive(Debug)]
@@ -33,10 +40,8 @@ pub(crate) struct Index {
     /// Sections of the skeleton's frames, in order.
     pub(crate) frames: Vec<usize>,
     pub(crate) payloads: Vec<Payload>,
-    pub(crate) tensors: Vec<TensorRow>,
-    /// Dimensions of all tensors.
-    pub(crate) dims: Vec<u64>,
-    pub(crate) empty_folders: Vec<String>,
+    pub(crate) tensors: Tensors,
+    pub(crate) empty_folders: Names,
     /// Whether restoring makes a folder, and not just a file.
     pub(crate) is_folder: bool,
     /// What the file is for, if it says so.
@@ -103,86 +108,67 @@ pub(crate) enum Source {
     Skeleton(u64),
 }
 
-/// A tensor as the manifest has it.
-#[derive(Debug)]
-pub(crate) struct TensorRow {
-    pub(crate) name: String,
-    pub(crate) file: usize,
-    pub(crate) dtype: DType,
-    /// Its dimensions in [`Index::dims`].
-    pub(crate) dims: Range<usize>,
-    pub(crate) source: Source,
-    /// Number of elements.
-    pub(crate) elements: u64,
-    pub(crate) repeats: u64,
-    pub(crate) nnz: u64,
-}
-
 impl Index {
     /// Reads and checks header, footer and manifest of `file`; touches no section.
     pub(crate) fn read(file: &[u8], limits: &Limits) -> Result<Self> {
         check_header(file).within(|| "header".into())?;
         let footer = Footer::read(file).within(|| "footer".into())?;
-        let (manifest, start) = read_manifest(file, footer, limits).within(|| "manifest".into())?;
-        let mut index = check(manifest, start as u64, limits, file.len() as u64)
-            .within(|| "manifest".into())?;
+        let index = read_columns(file, footer, limits)
+            .and_then(|(columns, start)| check(columns, start as u64, limits, file.len() as u64));
+        let mut index = index.within(|| "manifest".into())?;
         index.manifest_stored_bytes = footer.stored_bytes;
         Ok(index)
     }
 
     /// The decoded length of a frame.
     pub(crate) fn frame_bytes(&self, frame: usize) -> usize {
-        let start = frame as u64 * FRAME_BYTES;
+        let start = (frame as u64).saturating_mul(FRAME_BYTES);
         // At most FRAME_BYTES, so that the cast is exact.
         self.skeleton_bytes.saturating_sub(start).min(FRAME_BYTES) as usize
     }
 }
 
-/// The manifest and where it starts in the file.
-fn read_manifest(file: &[u8], footer: Footer, limits: &Limits) -> Result<(Manifest, usize)> {
-    let end = file.len() - FOOTER_BYTES;
-    let start = usize::try_from(footer.stored_bytes)
+/// The manifest's columns, and where it starts in the file.
+fn read_columns(file: &[u8], footer: Footer, limits: &Limits) -> Result<(Columns, usize)> {
+    let end = file.len().saturating_sub(FOOTER_BYTES);
+    let range = usize::try_from(footer.stored_bytes)
         .ok()
         .and_then(|stored| end.checked_sub(stored))
-        .filter(|&start| start >= HEADER_BYTES)
-        .ok_or_else(|| {
-            Error::corrupt(format!(
-                "{} bytes do not fit into the file",
-                footer.stored_bytes
-            ))
-        })?;
+        .filter(|&start| start >= HEADER_BYTES);
+    let stored = range.and_then(|start| Some((start, file.get(start..end)?)));
+    let (start, stored) = stored.ok_or_else(|| {
+        Error::corrupt(format!(
+            "{} bytes do not fit into the file",
+            footer.stored_bytes
+        ))
+    })?;
     Limits::check("bytes", footer.manifest_bytes, limits.manifest_bytes)?;
-    let stored = &file[start..end];
     compare_crc(stored, footer.crc, "manifest")?;
     let length = to_usize(footer.manifest_bytes)?;
-    let decode = |message: &[u8]| {
-        check_message(message, limits)?;
-        Manifest::decode(message)
-            .map_err(|e| Error::corrupt(format!("not a Manifest message: {e}")))
-    };
-    let manifest = match footer.coding {
-        ManifestCoding::Stored if stored.len() == length => decode(stored)?,
+    let columns = match footer.coding {
+        ManifestCoding::Stored if stored.len() == length => Columns::read(stored, limits)?,
         ManifestCoding::Stored => {
             return Err(Error::corrupt(format!(
                 "expected {length} bytes, found {}",
                 stored.len()
             )));
         }
-        ManifestCoding::Zstd => decode(&zstd::decode(stored, length)?)?,
+        ManifestCoding::Zstd => Columns::read(&zstd::decode(stored, length)?, limits)?,
     };
-    Ok((manifest, start))
+    Ok((columns, start))
 }
 
-fn check(mut m: Manifest, end: u64, limits: &Limits, archive_bytes: u64) -> Result<Index> {
-    check_columns(&m, limits)?;
-    let sections = sections(&m, end)?;
-    let payloads = payloads(&m, &sections)?;
-    let holes = holes(&m, payloads.len())?;
-    let files = files(&m, &holes, &payloads, limits, archive_bytes)?;
+fn check(mut c: Columns, end: u64, limits: &Limits, archive_bytes: u64) -> Result<Index> {
+    let sections = sections(&c, end)?;
+    let payloads = payloads(&c, &sections)?;
+    let holes = holes(&c, payloads.len())?;
+    let files = files(&c, &holes, &payloads, limits, archive_bytes)?;
     let skeleton_bytes = files.last().map_or(0, |(_, skeleton_end)| *skeleton_end);
     let files: Vec<File> = files.into_iter().map(|(file, _)| file).collect();
-    let frames: Vec<usize> = (0..sections.len())
-        .filter(|&s| sections[s].kind == SectionKind::SkeletonFrame)
+    let frames: Vec<usize> = (0..)
+        .zip(&sections)
+        .filter(|(_, section)| section.kind == SectionKind::SkeletonFrame)
+        .map(|(s, _)| s)
         .collect();
     if frames.len() as u64 != skeleton_bytes.div_ceil(FRAME_BYTES) {
         return Err(Error::corrupt(format!(
@@ -190,23 +176,28 @@ fn check(mut m: Manifest, end: u64, limits: &Limits, archive_bytes: u64) -> Resu
             frames.len()
         )));
     }
-    let names = std::mem::take(&mut m.tensor_name);
-    let tensors = tensors(&m, names, &payloads, skeleton_bytes, limits, archive_bytes)?;
-    let is_folder = m.is_folder
-        || !m.empty_folder.is_empty()
+    let around = Surroundings {
+        n_files: files.len(),
+        payloads: &payloads,
+        skeleton_bytes,
+        archive_bytes,
+        limits,
+    };
+    let tensors = tensors(&mut c, &around)?;
+    let is_folder = c.is_folder
+        || c.empty_folder.len() > 0
         || files.len() != 1
         || files.iter().any(|file| file.name.contains('/'));
     Ok(Index {
         files,
-        empty_folders: m.empty_folder,
+        empty_folders: c.empty_folder,
         is_folder,
-        profile: Profile::from_id(m.profile),
+        profile: Profile::from_id(c.profile),
         holes,
         sections,
         frames,
         payloads,
         tensors,
-        dims: m.tensor_dim,
         skeleton_bytes,
         manifest_stored_bytes: 0,
     })

@@ -1,8 +1,7 @@
 //! Sections, and the payloads in them: where every byte is (spec §4, §8).
 
-#![warn(clippy::cast_possible_truncation)]
-
-use super::{Manifest, Payload, Section, SectionKind};
+use super::columns::Columns;
+use super::{Payload, Section, SectionKind};
 use crate::container::head::HEADER_BYTES;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
@@ -11,39 +10,38 @@ use crate::payload::PayloadMeta;
 /// Largest alignment of a section, as a power of two.
 const MAX_ALIGN: u32 = 12;
 
-pub(super) fn sections(m: &Manifest, end: u64) -> Result<Vec<Section>> {
-    let mut sections = Vec::with_capacity(m.section_kind.len());
+pub(super) fn sections(c: &Columns, end: u64) -> Result<Vec<Section>> {
+    let mut sections = Vec::with_capacity(c.section_kind.len());
     let mut at = HEADER_BYTES as u64;
-    for (i, &kind) in m.section_kind.iter().enumerate() {
+    let rows = c.section_kind.iter().zip(&c.section_bytes);
+    let rows = rows.zip(&c.section_align).zip(&c.section_payloads);
+    for (i, (((&kind, &bytes), &align), &n_payloads)) in rows.enumerate() {
         let section = || {
             let kind = match kind {
                 1 => SectionKind::SkeletonFrame,
                 2 => SectionKind::Payloads,
                 id => return Err(Error::unsupported(format!("kind {id}"))),
             };
-            let n_payloads = m.section_payloads[i];
             if (kind == SectionKind::Payloads) != (n_payloads > 0) {
                 return Err(Error::corrupt(format!(
                     "{n_payloads} payloads in a section of kind {}",
                     kind as u32
                 )));
             }
-            let align = m.section_align[i];
             if align > MAX_ALIGN {
                 return Err(Error::corrupt(format!(
                     "alignment 2^{align}, expected at most 2^{MAX_ALIGN}"
                 )));
             }
-            let start = at.next_multiple_of(1 << align);
+            let start = at.checked_next_multiple_of(1 << align);
             let stop = start
-                .checked_add(m.section_bytes[i])
-                .filter(|&stop| stop <= end)
-                .ok_or_else(|| {
-                    Error::corrupt(format!(
-                        "{} bytes at offset {start} pass the manifest",
-                        m.section_bytes[i]
-                    ))
-                })?;
+                .and_then(|start| start.checked_add(bytes))
+                .filter(|&stop| stop <= end);
+            let (Some(start), Some(stop)) = (start, stop) else {
+                return Err(Error::corrupt(format!(
+                    "{bytes} bytes after offset {at} pass the manifest"
+                )));
+            };
             Ok(Section {
                 kind,
                 range: to_usize(start)?..to_usize(stop)?,
@@ -62,14 +60,14 @@ pub(super) fn sections(m: &Manifest, end: u64) -> Result<Vec<Section>> {
     Ok(sections)
 }
 
-pub(super) fn payloads(m: &Manifest, sections: &[Section]) -> Result<Vec<Payload>> {
-    let mut payloads = Vec::with_capacity(m.payload_width.len());
-    for (s, section) in sections.iter().enumerate() {
+pub(super) fn payloads(c: &Columns, sections: &[Section]) -> Result<Vec<Payload>> {
+    let mut payloads = Vec::with_capacity(c.payload_width.len());
+    for (s, (section, &n_payloads)) in sections.iter().zip(&c.section_payloads).enumerate() {
         let mut at = section.range.start;
-        for _ in 0..m.section_payloads[s] {
+        for _ in 0..n_payloads {
             let i = payloads.len();
             let payload = || {
-                let meta = payload_meta(m, i)?;
+                let meta = payload_meta(c, i)?;
                 let stop = usize::try_from(meta.stored_bytes)
                     .ok()
                     .and_then(|bytes| at.checked_add(bytes))
@@ -97,30 +95,29 @@ pub(super) fn payloads(m: &Manifest, sections: &[Section]) -> Result<Vec<Payload
             )));
         }
     }
-    if payloads.len() != m.payload_width.len() {
+    if payloads.len() != c.payload_width.len() {
         return Err(Error::corrupt(format!(
             "{} payloads, of which {} are in sections",
-            m.payload_width.len(),
+            c.payload_width.len(),
             payloads.len()
         )));
     }
     Ok(payloads)
 }
 
-fn payload_meta(m: &Manifest, i: usize) -> Result<PayloadMeta> {
-    // A section may claim more payloads than there are.
-    let width = m
-        .payload_width
-        .get(i)
-        .ok_or_else(|| Error::corrupt("it is not in the table"))?;
-    let meta = PayloadMeta {
-        width: *width as usize,
-        elements: m.payload_elements[i],
-        columns: m.payload_columns[i],
-        stored_bytes: m.payload_stored_bytes[i],
-        table_bytes: m.payload_table_bytes[i],
-        blocks: m.payload_blocks[i],
+fn payload_meta(c: &Columns, i: usize) -> Result<PayloadMeta> {
+    let row = || {
+        Some(PayloadMeta {
+            width: *c.payload_width.get(i)? as usize,
+            elements: *c.payload_elements.get(i)?,
+            columns: *c.payload_columns.get(i)?,
+            stored_bytes: *c.payload_stored_bytes.get(i)?,
+            table_bytes: *c.payload_table_bytes.get(i)?,
+            blocks: *c.payload_blocks.get(i)?,
+        })
     };
+    // A section may claim more payloads than there are.
+    let meta = row().ok_or_else(|| Error::corrupt("it is not in the table"))?;
     meta.check()?;
     Ok(meta)
 }
