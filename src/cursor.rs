@@ -2,7 +2,16 @@
 //!
 //! A part that is too short for what stands in it is corrupt: only a whole file is truncated.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::error::{Error, Result};
+use std::ops::Range;
 
 /// A position in a byte slice; offsets in its errors are relative to the slice.
 pub(crate) struct Cursor<'a> {
@@ -35,7 +44,8 @@ impl<'a> Cursor<'a> {
                 rest.len()
             ))
         })?;
-        self.at += n;
+        // No further than the end of the slice.
+        self.at = self.at.saturating_add(n);
         Ok(head)
     }
 
@@ -86,14 +96,13 @@ impl<'a> Cursor<'a> {
 
     /// Fails unless everything has been read.
     pub(crate) fn finish(self) -> Result<()> {
-        if self.at == self.bytes.len() {
-            return Ok(());
+        match self.rest().len() {
+            0 => Ok(()),
+            more => Err(Error::corrupt(format!(
+                "expected the end at offset {}, found {more} more bytes",
+                self.at
+            ))),
         }
-        Err(Error::corrupt(format!(
-            "expected the end at offset {}, found {} more bytes",
-            self.at,
-            self.bytes.len() - self.at
-        )))
     }
 }
 
@@ -113,6 +122,11 @@ pub(crate) fn to_usize(value: u64) -> Result<usize> {
             "{value} does not fit in this machine's address space"
         ))
     })
+}
+
+/// Numbers in a range: none, if it is to end before it starts.
+pub(crate) fn range_len(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
 }
 
 /// Splits off the CRC-32 at the end of `bytes` and compares it with that of the bytes before it.
@@ -140,6 +154,13 @@ pub(crate) fn compare_crc(body: &[u8], stored: u32, what: &str) -> Result<()> {
 }
 
 /// Appends the CRC-32 of everything from `start` on.
+///
+/// # Panics
+/// If `start` is after the end.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "where a writer started to append is its own business, and no file says it"
+)]
 pub(crate) fn put_crc(out: &mut Vec<u8>, start: usize) {
     let crc = crc32fast::hash(&out[start..]);
     out.extend_from_slice(&crc.to_le_bytes());

@@ -7,6 +7,7 @@ use crate::kernels::out::not_a_value;
 use crate::payload::Shared;
 use crate::tensor::{DType, Element};
 use crate::word::{Word, with_word};
+use std::num::NonZeroU64;
 
 /// Most rows of a tensor without elements: nothing else bounds its row pointers.
 const MAX_EMPTY_ROWS: u64 = 1 << 20;
@@ -37,6 +38,11 @@ impl<T> Csr<T> {
     ///
     /// # Panics
     /// If there is no such row.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "documented: a row that the caller names, of a matrix whose fields are open to it"
+    )]
     pub fn row(&self, row: usize) -> (&[u32], &[T]) {
         let entries = self.indptr[row]..self.indptr[row + 1];
         (&self.indices[entries.clone()], &self.values[entries])
@@ -78,7 +84,8 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
     }
     let mut builder = Builder {
         dtype: tensor.dtype(),
-        n_columns,
+        // There are columns where there are elements.
+        n_columns: NonZeroU64::new(n_columns).unwrap_or(NonZeroU64::MIN),
         indptr: vec![0],
         indices: Vec::new(),
         values: Vec::new(),
@@ -93,11 +100,11 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
                 .try_for_each(|(element, bytes)| builder.push(element, bytes))
         })?;
     }
-    let n_rows = to_usize(n_rows)?;
     let values = builder.values;
-    builder.indptr.resize(n_rows + 1, values.len());
+    let n_pointers = n_rows.saturating_add(1);
+    builder.indptr.resize(to_usize(n_pointers)?, values.len());
     Ok(Csr {
-        n_rows,
+        n_rows: to_usize(n_rows)?,
         n_columns: to_usize(n_columns)?,
         indptr: builder.indptr,
         indices: builder.indices,
@@ -107,7 +114,7 @@ pub(super) fn of_tensor<T: Element>(tensor: &Tensor<'_>) -> Result<Csr<T>> {
 
 struct Builder<T> {
     dtype: DType,
-    n_columns: u64,
+    n_columns: NonZeroU64,
     indptr: Vec<usize>,
     indices: Vec<u32>,
     values: Vec<T>,
@@ -142,7 +149,7 @@ impl<T: Element> Builder<T> {
             let mut pushed = Ok(());
             decoded.for_each_entry(|position, bytes| {
                 if pushed.is_ok() {
-                    pushed = self.push(first + u64::from(position), bytes);
+                    pushed = self.push(first.saturating_add(u64::from(position)), bytes);
                 }
             })?;
             pushed?;

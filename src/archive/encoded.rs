@@ -1,6 +1,7 @@
 //! The encoded streams of a tensor, for those who write kernels of their own.
 
 use super::Tensor;
+use crate::cursor::{Cursor, range_len};
 use crate::error::{Error, Result, Within};
 use crate::payload::{Record, Shared, ValueStream, value_stream};
 use crate::sparse::PositionKind;
@@ -104,12 +105,12 @@ impl<'a> EncodedRows<'a> {
 
     /// Numbers of the entries of a group, which are those of their values too.
     pub fn entries_of(&self, group: usize) -> Range<usize> {
-        self.0.entries_before(group)..self.0.entries_before(group + 1)
+        self.0.entries_before(group)..self.0.entries_before(group.saturating_add(1))
     }
 
     /// Numbers of the steps of a group.
     pub fn steps_of(&self, group: usize) -> Range<usize> {
-        self.0.steps_before(group)..self.0.steps_before(group + 1)
+        self.0.steps_before(group)..self.0.steps_before(group.saturating_add(1))
     }
 
     /// The steps, packed LSB-first (spec §10.1); empty if there are bitmaps.
@@ -122,12 +123,18 @@ impl<'a> EncodedRows<'a> {
     ///
     /// # Panics
     /// If there is none with this number.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "documented: a number of the caller's"
+    )]
     pub fn step(&self, number: usize) -> u32 {
-        let bits = self.step_bits() as usize;
-        let bit = number * bits;
-        let low = u32::from(self.0.steps[bit / 8]);
-        let high = self.0.steps.get(bit / 8 + 1).copied().unwrap_or(0);
-        (low | u32::from(high) << 8) >> (bit % 8) & ((1 << bits) - 1)
+        let bits = self.step_bits();
+        // A number beyond all bits is beyond the bytes, too.
+        let bit = number.saturating_mul(bits as usize);
+        let bytes = &self.0.steps[bit / 8..];
+        let low = u32::from(bytes[0]);
+        let high = bytes.get(1).copied().unwrap_or(0);
+        (low | u32::from(high) << 8) >> (bit % 8) & !(u32::MAX << bits)
     }
 
     /// The bitmap of a row, if there are bitmaps: bit `i` mod 8 of byte `i` / 8 is that of its element `i`
@@ -135,6 +142,10 @@ impl<'a> EncodedRows<'a> {
     ///
     /// # Panics
     /// If there is no such row.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "reading checked that there is a bitmap of each row"
+    )]
     pub fn bitmap(&self, row: usize) -> Option<&'a [u8]> {
         assert!(row < self.n_rows());
         (self.step_bits() == 0).then(|| &self.0.bitmaps[self.0.bitmap_range(row)])
@@ -251,14 +262,14 @@ fn read_block<'a, W: Word>(
 ) -> Result<Block<'a>> {
     let decoded = record.decode::<W>(block, shared)?;
     let elements = record.elements(block);
-    let n = (elements.end - elements.start) as u32;
+    let n = range_len(&elements) as u32;
     let (bytes, rows) = record.block(block)?;
     let positions = match decoded.layout.entry_kind {
         PositionKind::None => EncodedPositions::None,
         PositionKind::All => EncodedPositions::All,
         PositionKind::Rows => {
             decoded.check_positions()?;
-            let mut cursor = crate::cursor::Cursor::new(bytes);
+            let mut cursor = Cursor::new(bytes);
             cursor.u8()?;
             EncodedPositions::Rows(EncodedRows(RowStreams::read(&mut cursor, n, rows)?))
         }

@@ -62,7 +62,7 @@ fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
         blocks: record.n_blocks(),
         table_bytes: record.table_bytes(),
         directory_bytes: record.directory_bytes(),
-        checksum_bytes: 4 * record.n_blocks(),
+        checksum_bytes: record.n_blocks().saturating_mul(4),
         codebook_len: tables
             .codebook
             .as_ref()
@@ -77,25 +77,31 @@ fn of_words<W: Word>(record: &Record<'_>) -> Result<Layout> {
         let decoded = record.decode(block, &shared)?;
         decoded.check_positions()?;
         let of_block = decoded.layout;
-        *layout.positions.entry(of_block.entry_kind).or_default() += 1;
+        count(&mut layout.positions, of_block.entry_kind);
         if of_block.alternate_kind != PositionKind::None {
-            *layout
-                .alternates
-                .entry(of_block.alternate_kind)
-                .or_default() += 1;
+            count(&mut layout.alternates, of_block.alternate_kind);
         }
         for coding in of_block.entry_codings {
-            *layout.position_codings.entry(coding).or_default() += 1;
+            count(&mut layout.position_codings, coding);
         }
         if let Some(kind) = of_block.value_kind {
-            *layout.values.entry(kind).or_default() += 1;
+            count(&mut layout.values, kind);
         }
         for coding in of_block.value_codings {
-            *layout.value_codings.entry(coding).or_default() += 1;
+            count(&mut layout.value_codings, coding);
         }
-        layout.position_bytes += of_block.entry_bytes;
-        layout.alternate_bytes += of_block.alternate_bytes;
-        layout.value_bytes += of_block.value_bytes;
+        add(&mut layout.position_bytes, of_block.entry_bytes);
+        add(&mut layout.alternate_bytes, of_block.alternate_bytes);
+        add(&mut layout.value_bytes, of_block.value_bytes);
     }
     Ok(layout)
+}
+
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, of: K) {
+    add(counts.entry(of).or_default(), 1);
+}
+
+/// Adds to a sum of what stands in one file, which can be counted.
+fn add(sum: &mut u64, n: u64) {
+    *sum = sum.saturating_add(n);
 }

@@ -1,11 +1,20 @@
 //! Reading: an open `.tfz` file, its files and its tensors.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod csr;
 mod encoded;
 mod layout;
 mod nonzeros;
 #[cfg(feature = "restore")]
 mod restore;
+mod rows;
 mod skeleton;
 mod tensor;
 
@@ -19,10 +28,12 @@ pub use tensor::Tensor;
 pub(crate) use restore::Segment;
 
 use crate::container::{Index, SectionKind};
+use crate::cursor::range_len;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::profile::Profile;
 use std::collections::HashMap;
+use std::iter;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -89,7 +100,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
 
     /// All tensors, in the order of the model files' bytes.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> {
-        (0..self.index.tensors.len()).map(|row| self.tensor_at(row))
+        (0..self.index.tensors.len()).map(|number| self.tensor_at(number))
     }
 
     /// The tensor with this [number](Tensor::number), if there is one.
@@ -154,7 +165,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
                 let more = if n_more > 0 { ", ..." } else { "" };
                 Err(Error::invalid(format!(
                     "{} tensors are called {name:?}: {}{more}",
-                    places.len() + n_more,
+                    places.len().saturating_add(n_more),
                     places.join(", ")
                 )))
             }
@@ -189,11 +200,9 @@ impl<D: AsRef<[u8]>> Archive<D> {
             bytes: 0,
             payloads: 0,
         }];
-        let mut n_payloads = vec![0; self.index.sections.len()];
-        for payload in &self.index.payloads {
-            n_payloads[payload.section] += 1;
-        }
-        for (section, payloads) in self.index.sections.iter().zip(n_payloads) {
+        // Payloads stand in the order of their sections.
+        let mut payloads = self.index.payloads.iter().peekable();
+        for (number, section) in self.index.sections.iter().enumerate() {
             if !section.padding.is_empty() {
                 parts.push(Part {
                     kind: PartKind::Padding,
@@ -206,14 +215,14 @@ impl<D: AsRef<[u8]>> Archive<D> {
                 SectionKind::SkeletonFrame => PartKind::SkeletonFrame,
                 SectionKind::Payloads => PartKind::Payloads,
             };
+            let here = iter::from_fn(|| payloads.next_if(|payload| payload.section == number));
             parts.push(Part {
                 kind,
                 offset: section.range.start as u64,
                 bytes: 0,
-                payloads,
+                payloads: here.count() as u64,
             });
         }
-        let end = self.as_bytes().len() as u64;
         let manifest = self
             .index
             .sections
@@ -225,15 +234,17 @@ impl<D: AsRef<[u8]>> Archive<D> {
             bytes: 0,
             payloads: 0,
         });
-        let footer = manifest + self.index.manifest_stored_bytes;
         parts.push(Part {
             kind: PartKind::Footer,
-            offset: footer,
+            offset: manifest.saturating_add(self.index.manifest_stored_bytes),
             bytes: 0,
             payloads: 0,
         });
-        for i in 0..parts.len() {
-            parts[i].bytes = parts.get(i + 1).map_or(end, |next| next.offset) - parts[i].offset;
+        // Each ends where the next begins: they have no gaps.
+        let mut end = self.as_bytes().len() as u64;
+        for part in parts.iter_mut().rev() {
+            part.bytes = range_len(&(part.offset..end));
+            end = part.offset;
         }
         parts
     }

@@ -3,7 +3,7 @@
 use super::Tensor;
 use super::csr::{are_others_zero, value};
 use super::tensor::CHUNK_ELEMENTS;
-use crate::cursor::to_usize;
+use crate::cursor::{range_len, to_usize};
 use crate::error::{Result, Within};
 use crate::kernels::Store;
 use crate::kernels::out::overwrite;
@@ -136,10 +136,11 @@ impl<'a, T: Element> Nonzeros<'a, T> {
         }
         if let Some(blocks) = &self.blocks {
             self.next = blocks.find(self.next_block, &mut self.found)?;
-            self.next_block += 1;
+            // There are fewer than 2^64 blocks.
+            self.next_block = self.next_block.saturating_add(1);
             return Ok(());
         }
-        let elements = self.next..stored.min(self.next + CHUNK_ELEMENTS);
+        let elements = self.next..stored.min(self.next.saturating_add(CHUNK_ELEMENTS));
         self.next = elements.end;
         self.found.clear(elements.start);
         let bytes = self.read(elements)?;
@@ -149,8 +150,9 @@ impl<'a, T: Element> Nonzeros<'a, T> {
     /// Looks at some elements that repeat the last one that is stored.
     fn find_repeated(&mut self) -> Result<()> {
         if self.last.is_empty() {
-            self.last = match self.tensor.n_stored().checked_sub(1) {
-                Some(last) => self.read(last..last + 1)?,
+            let stored = self.tensor.n_stored();
+            self.last = match stored.checked_sub(1) {
+                Some(last) => self.read(last..stored)?,
                 None => vec![0; self.tensor.width()],
             };
         }
@@ -159,21 +161,27 @@ impl<'a, T: Element> Nonzeros<'a, T> {
             self.next = self.tensor.len();
             return Ok(());
         }
-        let n = CHUNK_ELEMENTS.min(self.tensor.len() - self.next);
-        self.next += n;
-        let bytes = self.last.repeat(to_usize(n)?);
+        let end = self
+            .tensor
+            .len()
+            .min(self.next.saturating_add(CHUNK_ELEMENTS));
+        let bytes = self.last.repeat(to_usize(range_len(&(self.next..end)))?);
+        self.next = end;
         self.found.push_all(self.tensor.dtype(), &bytes)
     }
 
     /// The bytes of a few elements.
     fn read(&self, elements: Range<u64>) -> Result<Vec<u8>> {
-        let n_bytes = (elements.end - elements.start) * self.tensor.width() as u64;
-        let mut bytes = vec![0; to_usize(n_bytes)?];
+        let mut bytes = vec![0; to_usize(self.tensor.bytes_of(&elements))?];
         overwrite(&mut bytes, |out| self.tensor.read_range(elements, out))?;
         Ok(bytes)
     }
 
     /// Row and column of an element, which comes after all before.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a row starts no later than the element in it, which has been looked for in `row_elements`"
+    )]
     fn place_of(&mut self, element: u64) -> (u64, u64) {
         if !self.row_elements.contains(&element) {
             // There are columns where there are elements.
@@ -199,6 +207,10 @@ fn blocks<'a, W: Word, T: Element>(tensor: &Tensor<'a>) -> Result<Box<dyn Blocks
 impl<T: Element> Iterator for Nonzeros<'_, T> {
     type Item = Result<(u64, u64, T)>;
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "`at` is the number of something that is there, and `first + position` of an element"
+    )]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let found = (

@@ -72,7 +72,10 @@ impl<D: AsRef<[u8]>> Archive<D> {
     pub(crate) fn check_padding(&self) -> Result<()> {
         let bytes = self.as_bytes();
         for (i, section) in self.index.sections.iter().enumerate() {
-            if bytes[section.padding.clone()].iter().any(|&b| b != 0) {
+            let padding = bytes
+                .get(section.padding.clone())
+                .ok_or_else(|| Error::corrupt("padding outside the file"))?;
+            if padding.iter().any(|&b| b != 0) {
                 return Err(Error::corrupt(format!(
                     "the padding before section {i} is not zero"
                 )));
@@ -83,6 +86,10 @@ impl<D: AsRef<[u8]>> Archive<D> {
 
     /// Hands the segments of file number `file`, which exists, to `f` in order: its skeleton piece by
     /// piece, and its holes.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the caller names a file of this archive, and opening checked that its holes are there"
+    )]
     pub(crate) fn for_each_segment(
         &self,
         file: usize,
@@ -95,7 +102,10 @@ impl<D: AsRef<[u8]>> Archive<D> {
         for hole in &index.holes[entry.holes.clone()] {
             skeleton.read(hole.gap, |piece| f(Segment::Skeleton(piece)))?;
             f(Segment::Hole(hole.payload))?;
-            left -= hole.gap + index.payloads[hole.payload].meta.decoded_bytes();
+            left = left
+                .checked_sub(hole.gap)
+                .and_then(|left| left.checked_sub(index.payload(hole.payload).decoded_bytes()))
+                .ok_or_else(|| Error::corrupt("holes are longer than their file"))?;
         }
         skeleton.read(left, |piece| f(Segment::Skeleton(piece)))
     }
@@ -107,7 +117,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
         payload: usize,
         mut put: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let width = self.index.payloads[payload].meta.width;
+        let width = self.index.payload(payload).width;
         let mut copy = || {
             let record = self.record(payload)?;
             with_word!(width, W => copy_record::<W>(&record, &mut put))
@@ -119,7 +129,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
     pub(crate) fn read_payload(&self, payload: usize) -> Result<Vec<u8>> {
         let read = || {
             let record = self.record(payload)?;
-            let meta = self.index.payloads[payload].meta;
+            let meta = self.index.payload(payload);
             let n_bytes = to_usize(meta.decoded_bytes())?;
             write_vec(n_bytes, |out| payload::read(&record, 0..meta.elements, out))
         };
@@ -127,8 +137,7 @@ impl<D: AsRef<[u8]>> Archive<D> {
     }
 
     fn record(&self, payload: usize) -> Result<Record<'_>> {
-        let payload = &self.index.payloads[payload];
-        Record::new(&self.as_bytes()[payload.range.clone()], payload.meta)
+        self.index.record(self.as_bytes(), payload)
     }
 }
 
@@ -166,16 +175,14 @@ fn copy_record<W: Word>(
     put: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let shared = record.tables::<W>()?;
-    let mut next = 0;
+    let mut next = 0u64;
     while next < record.n_blocks() {
-        let first = next;
-        let mut n_bytes = 0;
-        while next < record.n_blocks() && (n_bytes < BATCH_BYTES || next == first) {
-            let elements = record.elements(next);
-            n_bytes += (elements.end - elements.start) * W::WIDTH as u64;
-            next += 1;
+        let (mut blocks, mut n_bytes) = (Vec::new(), 0u64);
+        while next < record.n_blocks() && n_bytes < BATCH_BYTES {
+            n_bytes = n_bytes.saturating_add(record.bytes_of(next));
+            blocks.push(next);
+            next = next.saturating_add(1);
         }
-        let blocks: Vec<u64> = (first..next).collect();
         let decoded = parallel::map(&blocks, |&block| {
             let block = record.decode::<W>(block, &shared)?;
             let mut bytes = vec![0; block.n_bytes()];

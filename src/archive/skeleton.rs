@@ -1,7 +1,7 @@
 //! The skeleton: what model files hold besides payloads (spec §6.2).
 
 use crate::container::{FRAME_BYTES, Index, decode_frame};
-use crate::cursor::to_usize;
+use crate::cursor::{range_len, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::out::Out;
 use std::borrow::Cow;
@@ -31,21 +31,25 @@ impl<'a> SkeletonReader<'a> {
         n_bytes: u64,
         mut f: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let end = self.at + n_bytes;
+        let end = self.at.saturating_add(n_bytes);
         while self.at < end {
             let frame = self.at / FRAME_BYTES;
             let bytes = match &self.frame {
                 Some((held, bytes)) if *held == frame => bytes,
                 _ => &self.frame.insert((frame, self.decode(frame)?)).1,
             };
-            let from = to_usize(self.at % FRAME_BYTES)?;
-            let to = bytes.len().min(to_usize(end - frame * FRAME_BYTES)?);
-            let piece = bytes
-                .get(from..to)
-                .filter(|piece| !piece.is_empty())
-                .ok_or_else(|| Error::corrupt(format!("the skeleton ends before byte {end}")))?;
+            let rest = bytes
+                .get(to_usize(self.at % FRAME_BYTES)?..)
+                .unwrap_or_default();
+            let wanted = to_usize(range_len(&(self.at..end)).min(FRAME_BYTES))?;
+            let piece = rest.get(..wanted).unwrap_or(rest);
+            if piece.is_empty() {
+                return Err(Error::corrupt(format!(
+                    "the skeleton ends before byte {end}"
+                )));
+            }
             f(piece)?;
-            self.at += piece.len() as u64;
+            self.at = self.at.saturating_add(piece.len() as u64);
         }
         Ok(())
     }
@@ -57,7 +61,8 @@ impl<'a> SkeletonReader<'a> {
                 .index
                 .frames
                 .get(number)
-                .and_then(|&s| self.file.get(self.index.sections[s].range.clone()));
+                .and_then(|&section| self.index.sections.get(section))
+                .and_then(|section| self.file.get(section.range.clone()));
             let section = section.ok_or_else(|| Error::corrupt("no such frame"))?;
             decode_frame(section, self.index.frame_bytes(number))
         };

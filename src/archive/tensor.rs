@@ -5,7 +5,7 @@ use super::layout::{self, Layout};
 use super::nonzeros::Nonzeros;
 use super::skeleton::read_skeleton;
 use crate::container::{Index, Source, TensorRow};
-use crate::cursor::to_usize;
+use crate::cursor::{range_len, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::kernels::out::{Out, overwrite, write_uninit, write_vec};
@@ -18,6 +18,12 @@ use std::ops::Range;
 /// Elements outside payloads that are looked at in one go.
 pub(super) const CHUNK_ELEMENTS: u64 = 1 << 16;
 
+/// Consecutive elements, in chunks.
+fn chunks(elements: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let starts = elements.clone().step_by(CHUNK_ELEMENTS as usize);
+    starts.map(move |start| start..elements.end.min(start.saturating_add(CHUNK_ELEMENTS)))
+}
+
 /// A tensor of an archive: what it is, and its elements when asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
@@ -28,6 +34,7 @@ pub struct Tensor<'a> {
 }
 
 impl<'a> Tensor<'a> {
+    /// The tensor with this number, which is that of its row in the index.
     pub(super) fn new(
         file: &'a [u8],
         index: &'a Index,
@@ -42,10 +49,6 @@ impl<'a> Tensor<'a> {
         }
     }
 
-    fn entry(&self) -> &TensorRow<'a> {
-        &self.entry
-    }
-
     /// Its number among the archive's tensors.
     pub fn number(&self) -> usize {
         self.number
@@ -53,27 +56,27 @@ impl<'a> Tensor<'a> {
 
     /// What users call it; need not be unique (see [`Archive::tensor`](super::Archive::tensor)).
     pub fn name(&self) -> &'a str {
-        self.entry().name
+        self.entry.name
     }
 
     /// Name of the model file that it stands in.
     pub fn file_name(&self) -> &'a str {
-        &self.index.files[self.entry().file].name
+        self.index.file_name_of(&self.entry)
     }
 
     /// Element type.
     pub fn dtype(&self) -> DType {
-        self.entry().dtype
+        self.entry.dtype
     }
 
     /// Dimensions, outermost first; empty for a scalar.
     pub fn shape(&self) -> &'a [u64] {
-        self.entry().shape
+        self.entry.shape
     }
 
     /// Number of elements: the product of the shape.
     pub fn len(&self) -> u64 {
-        self.entry().elements
+        self.entry.elements
     }
 
     /// Whether it has no elements.
@@ -83,7 +86,7 @@ impl<'a> Tensor<'a> {
 
     /// Number of elements that are not zero; −0.0 is zero, NaN is not (spec §7.4).
     pub fn nnz(&self) -> u64 {
-        self.entry().nnz
+        self.entry.nnz
     }
 
     /// [`nnz`](Self::nnz) as a share of all elements, 0 to 1; 0 for a tensor without elements.
@@ -105,24 +108,23 @@ impl<'a> Tensor<'a> {
     /// Whether its elements can be read: strings, and numbers that the model file holds as
     /// varints, can't.
     pub fn is_readable(&self) -> bool {
-        self.entry().source != Source::Opaque
+        self.entry.source != Source::Opaque
     }
 
     /// Bytes that its elements take in the `.tfz` file: of its payload's record, which other
     /// tensors may share; or of its elements among the (compressed) skeleton, before compression.
     pub fn stored_bytes(&self) -> u64 {
-        let entry = self.entry();
-        match entry.source {
+        match self.entry.source {
             Source::Opaque => 0,
-            Source::Payload(payload) => self.index.payloads[payload].meta.stored_bytes,
-            Source::Skeleton(_) => (entry.elements - entry.repeats) * self.width() as u64,
+            Source::Payload(payload) => self.index.payload(payload).stored_bytes,
+            Source::Skeleton(_) => self.bytes_of(&(0..self.n_stored())),
         }
     }
 
     /// Number of the payload that its elements are in; tensors with the same elements share one.
     /// `None` if they are in the skeleton.
     pub fn payload(&self) -> Option<usize> {
-        match self.entry().source {
+        match self.entry.source {
             Source::Payload(payload) => Some(payload),
             Source::Opaque | Source::Skeleton(_) => None,
         }
@@ -133,7 +135,7 @@ impl<'a> Tensor<'a> {
     /// # Errors
     /// As [`read_bytes_into`](Self::read_bytes_into).
     pub fn layout(&self) -> Result<Option<Layout>> {
-        match self.entry().source {
+        match self.entry.source {
             Source::Payload(_) => layout::of_record(&self.record()?)
                 .within(|| self.place())
                 .map(Some),
@@ -276,15 +278,14 @@ impl<'a> Tensor<'a> {
 
     /// Counts the elements that are not zero by decoding those that are stored.
     pub(crate) fn count_nonzero(&self) -> Result<u64> {
-        let (mut count, mut last) = (0, 0);
+        let (mut count, mut last) = (0u64, 0u64);
         self.for_each_stored_chunk(|_, bytes| {
-            count += self.dtype().count_nonzero(bytes);
-            last = self
-                .dtype()
-                .count_nonzero(&bytes[bytes.len() - self.width()..]);
+            // No more than the tensor's elements.
+            count = count.saturating_add(self.dtype().count_nonzero(bytes));
+            last = self.dtype().count_nonzero(self.last_of(bytes));
             Ok(())
         })?;
-        Ok(count + last * self.entry().repeats)
+        Ok(count.saturating_add(last.saturating_mul(self.entry.repeats)))
     }
 
     /// Calls `f` with consecutive pieces of the elements' bytes, and the index of the first
@@ -296,20 +297,25 @@ impl<'a> Tensor<'a> {
     pub fn for_each_chunk(&self, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
         let mut last = vec![0; self.width()];
         self.for_each_stored_chunk(|first, bytes| {
-            last.copy_from_slice(&bytes[bytes.len() - self.width()..]);
+            last.copy_from_slice(self.last_of(bytes));
             f(first, bytes)
         })?;
-        let mut start = self.n_stored();
-        let chunk = last.repeat(to_usize(CHUNK_ELEMENTS.min(self.len() - start))?);
-        while start < self.len() {
-            let end = self.len().min(start + CHUNK_ELEMENTS);
-            f(
-                start,
-                &chunk[..to_usize((end - start) * self.width() as u64)?],
-            )?;
-            start = end;
+        let repeated = self.n_stored()..self.len();
+        let chunk = last.repeat(to_usize(CHUNK_ELEMENTS.min(range_len(&repeated)))?);
+        for elements in chunks(repeated) {
+            let n_bytes = to_usize(self.bytes_of(&elements))?;
+            // A chunk has no more elements than the longest.
+            f(elements.start, chunk.get(..n_bytes).unwrap_or(&chunk))?;
         }
         Ok(())
+    }
+
+    /// The last element of a piece that is not empty.
+    fn last_of<'b>(&self, piece: &'b [u8]) -> &'b [u8] {
+        piece
+            .rchunks_exact(self.width().max(1))
+            .next()
+            .unwrap_or_default()
     }
 
     /// As [`for_each_chunk`](Self::for_each_chunk), of the elements that are stored. No piece is
@@ -329,33 +335,28 @@ impl<'a> Tensor<'a> {
             });
             return Ok(());
         }
-        let (mut start, stored) = (0, self.n_stored());
-        while start < stored {
-            let end = stored.min(start + CHUNK_ELEMENTS);
-            scratch.resize(to_usize((end - start) * self.width() as u64)?, 0);
-            overwrite(&mut scratch, |out| self.read_range(start..end, out))?;
-            f(start, &scratch)?;
-            start = end;
+        for elements in chunks(0..self.n_stored()) {
+            let first = elements.start;
+            scratch.resize(to_usize(self.bytes_of(&elements))?, 0);
+            overwrite(&mut scratch, |out| self.read_range(elements, out))?;
+            f(first, &scratch)?;
         }
         Ok(())
     }
 
     /// The payload's record, of a tensor that has one.
     pub(crate) fn record(&self) -> Result<Record<'a>> {
-        let Source::Payload(payload) = self.entry().source else {
-            return Err(Error::invalid("the tensor has no payload"));
-        };
-        let payload = &self.index.payloads[payload];
-        let bytes = self
-            .file
-            .get(payload.range.clone())
-            .ok_or_else(|| Error::corrupt("payload outside the file"))?;
-        Record::new(bytes, payload.meta)
+        match self.entry.source {
+            Source::Payload(payload) => self.index.record(self.file, payload),
+            Source::Opaque | Source::Skeleton(_) => {
+                Err(Error::invalid("the tensor has no payload"))
+            }
+        }
     }
 
     /// Elements that are stored; the others repeat the last of them.
     pub(crate) fn n_stored(&self) -> u64 {
-        self.entry().elements - self.entry().repeats
+        range_len(&(self.entry.repeats..self.entry.elements))
     }
 
     pub(crate) fn place(&self) -> String {
@@ -365,6 +366,12 @@ impl<'a> Tensor<'a> {
     /// Bytes of an element; 0 if they have no width.
     pub(super) fn width(&self) -> usize {
         self.dtype().width().unwrap_or(0)
+    }
+
+    /// Bytes of some elements. Those of a whole tensor can be counted, unless it is opaque; what can't
+    /// is more than any buffer has.
+    pub(super) fn bytes_of(&self, elements: &Range<u64>) -> u64 {
+        range_len(elements).saturating_mul(self.width() as u64)
     }
 
     /// Bytes of an element; an error if the elements are opaque.
@@ -395,7 +402,7 @@ impl<'a> Tensor<'a> {
         let read = || {
             // Before any memory is reserved: how many elements are opaque is not limited.
             self.readable_width()?;
-            let n = to_usize(elements.end - elements.start)?;
+            let n = to_usize(range_len(&elements))?;
             write_vec(n, |out| self.read_range(elements, out))
         };
         let mut out = read().within(|| self.place())?;
@@ -431,7 +438,8 @@ impl<'a> Tensor<'a> {
 
     /// The same for one of `n_bytes`.
     fn check_bytes(&self, elements: Range<u64>, n_bytes: usize) -> Result<()> {
-        let expected = (elements.end - elements.start) * self.readable_width()? as u64;
+        self.readable_width()?;
+        let expected = self.bytes_of(&elements);
         match n_bytes as u64 == expected {
             true => Ok(()),
             false => Err(Error::invalid(format!(
@@ -445,7 +453,8 @@ impl<'a> Tensor<'a> {
         if rows.start > rows.end || rows.end > n_rows {
             return Err(Error::invalid(format!("rows {rows:?} of {n_rows}")).within(self.place()));
         }
-        Ok(rows.start * columns..rows.end * columns)
+        // No further than the tensor's elements.
+        Ok(rows.start.saturating_mul(columns)..rows.end.saturating_mul(columns))
     }
 
     /// Writes the bytes of `elements`, which lie in the tensor; `out` has exactly those.
@@ -453,16 +462,15 @@ impl<'a> Tensor<'a> {
         let width = self.readable_width()?;
         self.check_bytes(elements.clone(), out.len())?;
         let stored = self.n_stored();
-        let (from_store, repeated) = out.split_at(to_usize(
-            elements.end.min(stored).saturating_sub(elements.start) * width as u64,
-        )?);
+        let elements = elements.start..elements.end.min(stored);
+        let (from_store, repeated) = out.split_at(to_usize(self.bytes_of(&elements))?);
         if !from_store.is_empty() {
-            self.read_stored(elements.start..elements.end.min(stored), from_store)?;
+            self.read_stored(elements, from_store)?;
         }
         if !repeated.is_empty() {
             let mut last = vec![0; width];
-            if stored > 0 {
-                overwrite(&mut last, |out| self.read_stored(stored - 1..stored, out))?;
+            if let Some(before) = stored.checked_sub(1) {
+                overwrite(&mut last, |out| self.read_stored(before..stored, out))?;
             }
             repeated.repeat(&last);
         }
@@ -471,10 +479,11 @@ impl<'a> Tensor<'a> {
 
     /// Writes the bytes of `elements`, which are stored.
     fn read_stored(&self, elements: Range<u64>, out: Out<'_>) -> Result<()> {
-        match self.entry().source {
+        match self.entry.source {
             Source::Opaque => Err(Error::invalid("its elements are opaque")),
             Source::Skeleton(offset) => {
-                let start = offset + elements.start * self.width() as u64;
+                // Stored elements lie in the skeleton, whose bytes can be counted.
+                let start = offset.saturating_add(self.bytes_of(&(0..elements.start)));
                 read_skeleton(self.file, self.index, start, out)
             }
             Source::Payload(_) => payload::read(&self.record()?, elements, out),

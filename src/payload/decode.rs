@@ -1,7 +1,15 @@
 //! Decoding a block: positions and values, then the dense elements (spec §9).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use super::tables::{Decoders, Tables, check_aligned};
-use crate::cursor::{Cursor, check_crc};
+use crate::cursor::{Cursor, check_crc, range_len};
 use crate::error::{Error, Result, Within};
 use crate::kernels::out::{Out, overwrite};
 use crate::kernels::target::Target;
@@ -70,7 +78,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
             .ok_or_else(|| Error::corrupt(format!("{m} entries in a block of {n} elements")))?;
         let alternates =
             sparse::read_alternates(&mut cursor, n_others).within(|| "alternates".into())?;
-        let alternate_bytes = cursor.position() as u64 - end_of_entries;
+        let alternate_bytes = range_len(&(end_of_entries..cursor.position() as u64));
         let (value_kind, value_codings, values) = match m {
             0 => {
                 entries.bundle.as_ref().map_or(Ok(()), Bundle::check_end)?;
@@ -101,9 +109,12 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         cursor.finish()?;
         // The symbols of coded values may stand in the bundle of the entries.
         let entry_bytes = match value_kind {
-            Some(ValueKind::Coded) => end_of_entries - rest_of_bundle,
+            Some(ValueKind::Coded) => end_of_entries.saturating_sub(rest_of_bundle),
             _ => end_of_entries,
         };
+        let value_bytes = [CRC_BYTES, entry_bytes, alternate_bytes]
+            .iter()
+            .fold(bytes.len() as u64, |left, part| left.saturating_sub(*part));
         Ok(Self {
             n,
             background: tables.background.to_le(),
@@ -118,7 +129,7 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
                 alternate_bytes,
                 value_kind,
                 value_codings,
-                value_bytes: bytes.len() as u64 - CRC_BYTES - entry_bytes - alternate_bytes,
+                value_bytes,
             },
             entries: entries.positions,
             alternates: alternates.positions,
@@ -126,6 +137,10 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     }
 
     /// Bytes of its elements.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the directory has no block of more than MAX_BLOCK_BYTES"
+    )]
     pub(crate) fn n_bytes(&self) -> usize {
         self.n as usize * W::WIDTH
     }
@@ -156,22 +171,31 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         self.mark_alternates(target.finish()?)
     }
 
+    /// Elements that are not entries.
+    fn n_others(&self) -> u32 {
+        // Reading checked that there are no more entries than elements.
+        self.n.saturating_sub(self.entries.count(self.n))
+    }
+
     /// Makes the alternates what they are in `out`, where they are the background so far.
     fn mark_alternates(&self, out: &mut [u8]) -> Result<()> {
-        let n_entries = self.entries.count(self.n);
-        let entries = &self.values[..n_entries as usize];
         // Where only what is no entry is the background, what is no entry can be seen.
-        if let Some(bits) = self.alternates.bits(self.n - n_entries)
-            && !entries.contains(&self.background)
+        if let Some(bits) = self.alternates.bits(self.n_others())
+            && !self.values().contains(&self.background)
             && let Ok(out) = bytemuck::try_cast_slice_mut(out)
         {
             let patterns = (self.background, self.alternate);
             alternate::mark(self.isa, &bits, patterns, out);
             return Ok(());
         }
+        let mut elements = out.chunks_exact_mut(W::WIDTH);
+        let mut next = 0;
         self.for_each_alternate(|position| {
-            let at = position as usize * W::WIDTH;
-            out[at..at + W::WIDTH].copy_from_slice(bytemuck::bytes_of(&self.alternate));
+            // They ascend, and are elements of the block.
+            if let Some(element) = elements.nth(position.saturating_sub(next) as usize) {
+                element.copy_from_slice(bytemuck::bytes_of(&self.alternate));
+            }
+            next = position.saturating_add(1);
         })
     }
 
@@ -192,12 +216,20 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
     }
 
     /// The entries in their order, as they are in memory.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "at least as many values were read as there are entries"
+    )]
     pub(crate) fn values(&self) -> &[W] {
         &self.values[..self.entries.count(self.n) as usize]
     }
 
     /// Calls `f` with the position in the block and the little-endian bytes of each entry, by
     /// ascending position.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a set numbers its values below its count, and at least as many were read"
+    )]
     pub(crate) fn for_each_entry(&self, mut f: impl FnMut(u32, &[u8])) -> Result<()> {
         let mut entries =
             |position: u32, value: usize| f(position, bytemuck::bytes_of(&self.values[value]));
@@ -209,18 +241,19 @@ impl<'a, 't, W: Word> DecodedBlock<'a, 't, W> {
         Ok(())
     }
 
-    /// Calls `f` with the position in the block of each alternate.
+    /// Calls `f` with the position in the block of each alternate, by ascending position.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "entries ascend strictly, so that as many positions as entries come before each; an \
+                  alternate is one of the others, and with all entries before it still below `n`"
+    )]
     pub(crate) fn for_each_alternate(&self, mut f: impl FnMut(u32)) -> Result<()> {
         if let Positions::None = self.alternates {
             return Ok(());
         }
         let entries = self.entries.ascending(self.n)?.positions;
         let mut n_before = 0;
-        for among_others in self
-            .alternates
-            .ascending(self.n - entries.len() as u32)?
-            .positions
-        {
+        for among_others in self.alternates.ascending(self.n_others())?.positions {
             // Entries that come before the element: those with fewer others before them.
             while entries
                 .get(n_before)

@@ -1,8 +1,16 @@
 //! Reading elements of a payload, block by block, on several threads.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use super::Record;
-use crate::cursor::to_usize;
-use crate::error::Result;
+use crate::cursor::{range_len, to_usize};
+use crate::error::{Error, Result};
 use crate::kernels::Store;
 use crate::kernels::out::Out;
 use crate::parallel;
@@ -29,11 +37,10 @@ fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: Out<'_>) 
     for block in record.blocks_of(elements.clone()) {
         let all = record.elements(block);
         let wanted = all.start.max(elements.start)..all.end.min(elements.end);
-        let n_bytes = to_usize((wanted.end - wanted.start) * W::WIDTH as u64)?;
-        let (piece, after) = rest.split_at(n_bytes);
+        let bytes_of = |elements| to_usize(range_len(elements).saturating_mul(W::WIDTH as u64));
+        let (piece, after) = rest.split_at(bytes_of(&wanted)?);
         rest = after;
-        let skip = to_usize((wanted.start - all.start) * W::WIDTH as u64)?;
-        pieces.push((block, skip, piece));
+        pieces.push((block, bytes_of(&(all.start..wanted.start))?, piece));
     }
     parallel::try_for_each(pieces, |(block, skip, piece)| {
         let decoded = record.decode::<W>(block, &shared)?;
@@ -43,8 +50,9 @@ fn read_words<W: Word>(record: &Record<'_>, elements: Range<u64>, out: Out<'_>) 
         }
         let mut scratch = vec![0; n_bytes];
         decoded.fill(&mut scratch, Store::Cached)?;
-        let wanted = skip..skip + piece.len();
-        piece.copy_from(&scratch[wanted]);
+        let wanted = scratch.get(skip..).and_then(|rest| rest.get(..piece.len()));
+        let wanted = wanted.ok_or_else(|| Error::invalid("elements outside their blocks"))?;
+        piece.copy_from(wanted);
         Ok(())
     })
 }

@@ -1,9 +1,17 @@
 //! The record of a payload: tables, blocks, directory (spec §8.1, §8.3).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use super::decode::DecodedBlock;
 use super::tables::{Decoders, Tables};
 use super::{MAX_BLOCK_BYTES, MAX_BLOCK_ELEMENTS};
-use crate::cursor::{Cursor, check_crc, put_crc, to_usize};
+use crate::cursor::{Cursor, check_crc, put_crc, range_len, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::Isa;
 use crate::sparse::Rows;
@@ -57,20 +65,25 @@ impl PayloadMeta {
         self.block_bytes().map(drop)
     }
 
-    /// Bytes of the elements.
+    /// Bytes of the elements, which can be counted.
     pub(crate) fn decoded_bytes(&self) -> u64 {
-        self.elements * self.width as u64
+        self.elements.saturating_mul(self.width as u64)
     }
 
     /// Bytes of the directory.
     pub(crate) fn directory_bytes(&self) -> Result<u64> {
-        match self.blocks {
-            0 => Err(Error::corrupt("no blocks")),
-            1 => Ok(0),
-            n => (n - 1)
+        match self.blocks.checked_sub(1) {
+            None => Err(Error::corrupt("no blocks")),
+            Some(0) => Ok(0),
+            Some(rows) => rows
                 .checked_mul(DIRECTORY_ROW_BYTES)
                 .and_then(|bytes| bytes.checked_add(4))
-                .ok_or_else(|| Error::corrupt(format!("{n} blocks are more than any file holds"))),
+                .ok_or_else(|| {
+                    Error::corrupt(format!(
+                        "{} blocks are more than any file holds",
+                        self.blocks
+                    ))
+                }),
         }
     }
 
@@ -100,7 +113,9 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn push(&mut self, end_element: u64, block_bytes: u64) {
-        self.rows.push((end_element, self.end_byte() + block_bytes));
+        // A writer doesn't come to 2^64 bytes.
+        let end_byte = self.end_byte().saturating_add(block_bytes);
+        self.rows.push((end_element, end_byte));
     }
 
     pub(super) fn end_byte(&self) -> u64 {
@@ -177,17 +192,16 @@ impl<'a> Record<'a> {
     }
 
     fn check_directory(&self) -> Result<()> {
-        let most = MAX_BLOCK_ELEMENTS.min(MAX_BLOCK_BYTES / self.meta.width as u64);
-        let (mut element, mut byte) = (0, 0);
+        let by_bytes = MAX_BLOCK_BYTES.checked_div(self.meta.width as u64);
+        let most = MAX_BLOCK_ELEMENTS.min(by_bytes.unwrap_or(0));
+        let (mut element, mut byte) = (0u64, 0u64);
         for block in 0..self.meta.blocks {
             let (end_element, end_byte) = self.end(block);
-            if end_element <= element
-                || end_element - element > most
-                || end_element > self.meta.elements
-            {
+            let n_elements = range_len(&(element..end_element));
+            if n_elements == 0 || n_elements > most || end_element > self.meta.elements {
                 return Err(Error::corrupt(format!(
                     "block {block} is to end before element {end_element}, expected {} to {} of {}",
-                    element + 1,
+                    element.saturating_add(1),
                     element.saturating_add(most),
                     self.meta.elements
                 )));
@@ -195,7 +209,7 @@ impl<'a> Record<'a> {
             if end_byte <= byte || end_byte > self.blocks.len() as u64 {
                 return Err(Error::corrupt(format!(
                     "block {block} is to end at byte {end_byte}, expected {} to {}",
-                    byte + 1,
+                    byte.saturating_add(1),
                     self.blocks.len()
                 )));
             }
@@ -211,12 +225,8 @@ impl<'a> Record<'a> {
             .as_chunks::<{ DIRECTORY_ROW_BYTES as usize }>();
         match usize::try_from(block).ok().and_then(|i| rows.get(i)) {
             Some(row) => {
-                let number = |part: &[u8]| {
-                    part.iter()
-                        .rev()
-                        .fold(0, |n, &byte| n << 8 | u64::from(byte))
-                };
-                (number(&row[..8]), number(&row[8..]))
+                let both = u128::from_le_bytes(*row);
+                (both as u64, (both >> 64) as u64)
             }
             None => (self.meta.elements, self.blocks.len() as u64),
         }
@@ -241,7 +251,12 @@ impl<'a> Record<'a> {
 
     /// Bytes of its directory.
     pub(crate) fn directory_bytes(&self) -> u64 {
-        self.meta.stored_bytes - self.meta.table_bytes - self.blocks.len() as u64
+        // What the record's other parts leave of it.
+        let others = self
+            .meta
+            .table_bytes
+            .saturating_add(self.blocks.len() as u64);
+        self.meta.stored_bytes.saturating_sub(others)
     }
 
     /// Number of blocks.
@@ -254,24 +269,32 @@ impl<'a> Record<'a> {
         self.start(block).0..self.end(block).0
     }
 
+    /// Bytes of the elements in `block`.
+    #[cfg(feature = "restore")]
+    pub(crate) fn bytes_of(&self, block: u64) -> u64 {
+        range_len(&self.elements(block)).saturating_mul(self.meta.width as u64)
+    }
+
     /// The blocks that `elements` lie in.
     pub(crate) fn blocks_of(&self, elements: Range<u64>) -> Range<u64> {
         if elements.is_empty() {
             return 0..0;
         }
-        // The first block that ends after `element`, by bisection.
-        let block_of = |element: u64| {
-            let (mut low, mut high) = (0, self.meta.blocks - 1);
+        // The blocks before the first one whose end is far enough.
+        let n_before = |is_far_enough: &dyn Fn(u64) -> bool| {
+            let (mut low, mut high) = (0u64, self.meta.blocks);
             while low < high {
-                let middle = low + (high - low) / 2;
-                match self.end(middle).0 > element {
+                let middle = low.midpoint(high);
+                match is_far_enough(self.end(middle).0) {
                     true => high = middle,
-                    false => low = middle + 1,
+                    false => low = middle.saturating_add(1),
                 }
             }
             low
         };
-        block_of(elements.start)..block_of(elements.end - 1) + 1
+        let first = n_before(&|end| end > elements.start);
+        let last = n_before(&|end| end >= elements.end);
+        first..self.meta.blocks.min(last.saturating_add(1))
     }
 
     /// The tables that all blocks share.
@@ -308,7 +331,7 @@ impl<'a> Record<'a> {
         let elements = self.elements(block);
         let decode = || {
             let (bytes, rows) = self.block(block)?;
-            let n = u32::try_from(elements.end - elements.start)
+            let n = u32::try_from(range_len(&elements))
                 .map_err(|_| Error::corrupt("a block of 2^32 elements or more"))?;
             DecodedBlock::read(bytes, n, rows, &shared.tables, &shared.decoders, shared.isa)
         };

@@ -1,5 +1,13 @@
 //! Values of a block where they are, for those who need nothing decoded.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::stream::{self, Coding};
@@ -24,7 +32,9 @@ impl BlockLayout {
             Some(ValueKind::Aligned) => true,
             _ => false,
         };
-        is_plain.then_some((self.entry_bytes + self.alternate_bytes) as usize)
+        // Both are parts of a block that is in memory.
+        let before = self.entry_bytes.saturating_add(self.alternate_bytes);
+        is_plain.then_some(before as usize)
     }
 }
 
@@ -40,10 +50,12 @@ pub(crate) fn value_stream(
 ) -> Result<ValueStream<'_>> {
     let mut cursor = Cursor::new(block);
     cursor.take(at)?;
+    // What can't be counted is more than the block holds.
+    let n_bytes = count.saturating_mul(width);
     match cursor.u8()? {
-        0 => stream::take_packed(&mut cursor, count * width, 8).map(ValueStream::Elements),
+        0 => stream::take_packed(&mut cursor, n_bytes, 8).map(ValueStream::Elements),
         2 => stream::take_packed(&mut cursor, count, code_bits).map(ValueStream::Codes),
-        4 => values::take_aligned(&mut cursor, count * width).map(ValueStream::Elements),
+        4 => values::take_aligned(&mut cursor, n_bytes).map(ValueStream::Elements),
         kind => Err(Error::corrupt(format!("values of kind {kind}"))),
     }
 }

@@ -1,12 +1,21 @@
 //! What all blocks of a payload share (spec §8.2).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::cursor::{Cursor, check_crc, put_crc};
 use crate::error::{Error, Result, Within};
 use crate::kernels::huffman::DecodeTable;
 use crate::sparse::Classes;
 use crate::stream::bits::{BitReader, BitWriter};
-use crate::values::{ALIGNMENT, Codebook, ValueCoder, ValueCoderHead, ValueTables};
+use crate::values::{Codebook, ValueCoder, ValueCoderHead, ValueTables, padding};
 use crate::word::Word;
+use std::iter;
 
 const HAS_BACKGROUND: u8 = 1 << 0;
 const HAS_CODEBOOK: u8 = 1 << 1;
@@ -184,14 +193,17 @@ impl<W: Word> Tables<W> {
 
 /// Pads tables or a block so that with the CRC-32 to come they end at a multiple of eight bytes.
 pub(super) fn align(out: &mut Vec<u8>) {
-    let end = (out.len() + CRC_BYTES).next_multiple_of(ALIGNMENT);
-    out.resize(end - CRC_BYTES, 0);
+    out.extend(iter::repeat_n(0, padding_bytes(out.len())));
+}
+
+/// Bytes of the padding that begins at a byte.
+fn padding_bytes(at: usize) -> usize {
+    padding(at.saturating_add(CRC_BYTES))
 }
 
 /// Reads the padding of tables or a block.
 pub(super) fn check_aligned(cursor: &mut Cursor<'_>) -> Result<()> {
-    let end = (cursor.position() + CRC_BYTES).next_multiple_of(ALIGNMENT);
-    let padding = cursor.take(end - CRC_BYTES - cursor.position())?;
+    let padding = cursor.take(padding_bytes(cursor.position()))?;
     match padding.iter().all(|&byte| byte == 0) {
         true => Ok(()),
         false => Err(Error::corrupt("the padding before the CRC-32 is not zero")),

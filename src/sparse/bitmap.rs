@@ -22,6 +22,10 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, n: u32) -> Result<(Cow<'a, [u8]>
 }
 
 /// The members of a bitmap, ascending.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "bits are numbered below 2^32, as many as a set has positions; a word that isn't zero is at least 1"
+)]
 pub(super) fn members(bytes: &[u8]) -> Vec<u32> {
     let mut members = Vec::new();
     for (start, word) in (0u32..).step_by(64).zip(bytes.chunks(8)) {
@@ -37,6 +41,11 @@ pub(super) fn members(bytes: &[u8]) -> Vec<u32> {
     members
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a byte is below 256, and there are fewer than 2^32"
+)]
 pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {
     let mut counts = [0; 256];
     for byte in bitmap(members, n) {
@@ -46,6 +55,10 @@ pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {
 }
 
 /// The bitmap of `members`, all below `n`.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "members are below `n`: those of a writer, and those that reading has checked"
+)]
 pub(super) fn bitmap(members: &[u32], n: u32) -> Vec<u8> {
     let mut bytes = vec![0; n.div_ceil(8) as usize];
     for &member in members {

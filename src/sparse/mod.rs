@@ -1,5 +1,13 @@
 //! Where the entries are: position sets over the elements of a block (spec §9.1).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod bitmap;
 pub(crate) mod classes;
 mod relative_index;
@@ -76,9 +84,14 @@ impl Rows {
         })
     }
 
+    /// Elements of the block's first row that come before the block.
+    fn before(self) -> u64 {
+        self.first_element.checked_rem(self.columns).unwrap_or(0)
+    }
+
     /// Ends of the row parts of a block of `n` elements, ascending; the last one is `n`.
     pub(crate) fn ends(self, n: u32) -> impl Iterator<Item = u32> {
-        let to_row_end = self.columns - self.first_element % self.columns;
+        let to_row_end = self.columns.saturating_sub(self.before());
         std::iter::successors(Some(to_row_end), move |end| {
             Some(end.saturating_add(self.columns))
         })
@@ -94,13 +107,14 @@ pub(crate) fn row_parts(
     members: &[u32],
     ends: impl IntoIterator<Item = u32>,
 ) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
+    let mut next = 0usize;
     ends.into_iter().map(move |end| {
-        let left = &members[start..];
+        let start = next;
+        let left = members.iter().skip(start);
         // Rows are short, mostly: their end is near.
-        let n = left.iter().take_while(|&&member| member < end).count();
-        start += n;
-        start - n..start
+        let n = left.take_while(|&&member| member < end).count();
+        next = start.saturating_add(n);
+        start..next
     })
 }
 
@@ -225,6 +239,12 @@ impl Positions<'_, '_> {
     /// then whatever.
     ///
     /// `Corrupt` if a position leads out of the block or of its row.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "there are as many values as members, which are all elements in *all*; pieces of the target \
+                  follow each other, and members ascend: none is before its piece"
+    )]
     pub(crate) fn fill<W: Word>(
         &self,
         background: W,

@@ -26,7 +26,7 @@ pub(crate) struct Form {
 impl Form {
     /// The symbol of all ones: the escape, which advances by its own value.
     fn escape(self) -> u32 {
-        (1 << self.gap_bits) - 1
+        !(u32::MAX << self.gap_bits)
     }
 
     fn to_byte(self) -> u8 {
@@ -80,12 +80,14 @@ pub(super) fn write(
 /// The gaps of `members` in one chain, packed in as many bits as make that smallest.
 pub(super) fn packed(members: &[u32], n: u32) -> Vec<u8> {
     let stats = GapStats::new(members, n, None);
-    let bits = |gap_bits: u32| {
-        (members.len() as u64 + stats.escapes[gap_bits as usize]) * u64::from(gap_bits)
+    let with_bits = (0u32..).zip(&stats.escapes).skip(1);
+    let n_bits = |bits: u32, escapes: u64| {
+        let n_symbols = escapes.saturating_add(members.len() as u64);
+        n_symbols.saturating_mul(bits.into())
     };
-    let gap_bits = (1..stats.escapes.len() as u32)
-        .min_by_key(|&b| bits(b))
-        .unwrap_or(8);
+    let gap_bits = with_bits
+        .min_by_key(|&(bits, &escapes)| n_bits(bits, escapes))
+        .map_or(8, |(bits, _)| bits);
     let form = Form {
         gap_bits,
         filler: false,
@@ -105,7 +107,7 @@ fn symbols(form: Form, members: &[u32], n: u32, rows: Option<Rows>) -> Vec<u32> 
     for_each_gap(members, rows_of(form, rows), n, |mut gap| {
         while gap >= escape {
             symbols.push(escape);
-            gap -= escape;
+            gap = gap.saturating_sub(escape);
         }
         symbols.push(gap);
     });
@@ -171,17 +173,18 @@ fn chains_by_rows(
             end,
             form,
         };
-        let mut missing = count;
-        while missing > 0 {
-            let symbol = symbols.next().ok_or_else(|| {
-                Error::corrupt(format!(
-                    "gap symbols end with {missing} entries of a row missing"
-                ))
-            })?;
-            if let Some(member) = chain.step(*symbol)? {
-                members.push(member);
-                missing -= 1;
-            }
+        for missing in (1..=count).rev() {
+            let member = loop {
+                let symbol = symbols.next().ok_or_else(|| {
+                    Error::corrupt(format!(
+                        "gap symbols end with {missing} entries of a row missing"
+                    ))
+                })?;
+                if let Some(member) = chain.step(*symbol)? {
+                    break member;
+                }
+            };
+            members.push(member);
         }
         start = end;
     }
@@ -217,7 +220,8 @@ impl Chain {
         if position >= self.end {
             return Err(outside());
         }
-        self.next = position + 1;
+        // No further than the end.
+        self.next = position.saturating_add(1);
         Ok(Some(position))
     }
 }
@@ -228,7 +232,7 @@ fn rows_of(form: Form, rows: Option<Rows>) -> Option<Rows> {
 
 /// Bits of a row count: of min(columns, n).
 fn count_bits(rows: Rows, n: u32) -> u32 {
-    u64::BITS - rows.columns.min(u64::from(n)).leading_zeros()
+    stream::bits::bit_width(rows.columns.min(u64::from(n)))
 }
 
 fn row_counts(members: &[u32], rows: Rows, n: u32) -> Vec<u32> {
@@ -243,6 +247,10 @@ fn row_counts(members: &[u32], rows: Rows, n: u32) -> Vec<u32> {
 }
 
 /// Calls `f` with the gap before each member, in order.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a writer's members ascend strictly, and are below `n`"
+)]
 fn for_each_gap(members: &[u32], rows: Option<Rows>, n: u32, mut f: impl FnMut(u32)) {
     match rows {
         None => {
@@ -282,6 +290,12 @@ pub(crate) struct GapStats {
 
 impl GapStats {
     /// Statistics of `members`, by rows if `rows` is given.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "an escape is at least 1, the rest of a division by 255 below it, and gaps with their \
+                  entries are the positions of a block"
+    )]
     pub(crate) fn new(members: &[u32], n: u32, rows: Option<Rows>) -> Self {
         let mut escapes = [0; MAX_GAP_BITS as usize + 1];
         let mut bytes = [0; 256];

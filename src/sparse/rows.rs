@@ -32,7 +32,7 @@ pub(crate) struct RowForm {
 impl RowForm {
     /// Positions that an escape skips.
     fn escape(self) -> u32 {
-        (1 << self.step_bits) - 1
+        !(u32::MAX << self.step_bits)
     }
 }
 
@@ -89,12 +89,13 @@ impl<'a> RowStreams<'a> {
             bitmaps: &[],
             n,
             columns: rows.columns,
-            before: rows.first_element % rows.columns,
+            before: rows.before(),
         };
-        let pointer_bytes = 2 * streams.n_groups();
+        let pointer_bytes = streams.n_groups().saturating_mul(2);
         streams.entry_pointers = cursor.take(pointer_bytes)?.as_chunks().0;
         if step_bits == 0 {
-            streams.bitmaps = cursor.take(streams.bitmap_range(streams.n_rows() - 1).end)?;
+            let last = streams.n_rows().saturating_sub(1);
+            streams.bitmaps = cursor.take(streams.bitmap_range(last).end)?;
         } else {
             streams.step_pointers = match n_steps == n_entries {
                 true => streams.entry_pointers,
@@ -107,6 +108,10 @@ impl<'a> RowStreams<'a> {
     }
 
     /// Rows that have an element in the block: at most 2^22.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "rows have columns; an element of the payload comes after `before` and the block's others"
+    )]
     pub(crate) fn n_rows(&self) -> usize {
         (self.before + u64::from(self.n)).div_ceil(self.columns) as usize
     }
@@ -126,8 +131,8 @@ impl<'a> RowStreams<'a> {
 
     /// The rows of a group.
     pub(crate) fn rows_of(&self, group: usize) -> std::ops::Range<usize> {
-        let rows = usize::from(self.form.group);
-        group * rows..((group + 1) * rows).min(self.n_rows())
+        let start = |group: usize| group.saturating_mul(self.form.group.into());
+        start(group)..start(group.saturating_add(1)).min(self.n_rows())
     }
 
     /// Entries before a group, or all of them, as its pointer says.
@@ -143,6 +148,10 @@ impl<'a> RowStreams<'a> {
     }
 
     /// Where the bits of a row of the block are in the bitmaps.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the row is one of the block's, and has no more bytes than elements"
+    )]
     pub(crate) fn bitmap_range(&self, row: usize) -> std::ops::Range<usize> {
         let bytes = |row| {
             let positions = self.positions(row..row + 1);
@@ -172,6 +181,10 @@ pub(crate) struct RowSet<'a> {
 }
 
 /// The steps of the entries of a group, of which positions count from `start`.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a writer's members ascend strictly from `start` on, and an escape is at least 1"
+)]
 fn group_steps(out: &mut Vec<u8>, members: &[u32], start: u32, escape: u32) {
     let mut after = start;
     for &member in members {
@@ -191,6 +204,11 @@ pub(crate) struct RowCosts {
     escapes: Vec<(u16, [u64; MAX_STEP_BITS as usize + 1])>,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a writer's members ascend strictly; forms are those that it tries; counts are of a block"
+)]
 impl RowCosts {
     /// Of a set over `n` positions; rows may share a pointer in `groups`.
     pub(crate) fn new(members: &[u32], n: u32, rows: Rows, groups: &[u16]) -> Self {
@@ -256,6 +274,10 @@ impl RowCosts {
 }
 
 /// Adds the escapes that a gap needs with so many bits of a step.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "an escape is at least 1, and all of them together are positions of a block"
+)]
 fn add_escapes(escapes: &mut [u64; MAX_STEP_BITS as usize + 1], gap: u32) {
     for (bits, count) in escapes.iter_mut().enumerate().skip(1) {
         let escape = (1 << bits) - 1;
@@ -278,6 +300,11 @@ fn for_each_group(members: &[u32], ends: &[u32], group: u16, mut f: impl FnMut(u
 }
 
 /// Appends the set of `members`, whose [cost](RowCosts) has been found. `out` is the block so far: only its kind.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a writer's members ascend strictly, and each lies in its row"
+)]
 pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form: RowForm) {
     let ends: Vec<u32> = rows.ends(n).collect();
     let (mut entry_pointers, mut step_pointers) = (vec![], vec![]);
@@ -320,6 +347,13 @@ pub(crate) fn write(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Rows, form
     out.extend(bits::pack(&steps, form.step_bits));
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "rows end one after the other in a block of at most 2^22 elements, and there are bitmaps of all; \
+              there is a pointer for each group of rows, at least one; pointers ascend from 0 to at most \
+              the number of steps"
+)]
 impl<'a> RowSet<'a> {
     /// Reads a set over `n` positions; the cursor stands after the kind of the block's first set.
     pub(crate) fn read(cursor: &mut Cursor<'a>, isa: Isa, n: u32, rows: Rows) -> Result<Self> {
@@ -538,8 +572,8 @@ fn leads_out(group: usize) -> Error {
 /// Pointers that ascend from 0 to at most `end`.
 fn pointers(pointers: &[[u8; 2]], end: usize) -> Result<Vec<usize>> {
     let pointers: Vec<usize> = pointers.iter().map(|&pointer| number(pointer)).collect();
-    if pointers[0] != 0 || !pointers.is_sorted() || pointers.last().is_some_and(|&last| last > end)
-    {
+    let ends_early = pointers.last().is_some_and(|&last| last <= end);
+    if pointers.first() != Some(&0) || !pointers.is_sorted() || !ends_early {
         return Err(Error::corrupt(format!(
             "the pointers of {} groups do not ascend from 0 to {end}",
             pointers.len()

@@ -2,6 +2,11 @@
 
 use crate::error::{Error, Result};
 
+/// Bits that a number takes: none if it is 0.
+pub(crate) fn bit_width(n: u64) -> u32 {
+    u64::BITS.saturating_sub(n.leading_zeros())
+}
+
 /// Bytes that `count` symbols of `bits` bits take.
 pub(crate) fn packed_bytes(count: usize, bits: u32) -> Result<usize> {
     count
@@ -23,6 +28,10 @@ pub(crate) struct BitWriter {
     held: u32,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "fewer than 32 bits are held between calls, and a call adds at most 32"
+)]
 impl BitWriter {
     /// Appends the low `n` bits of `bits`, at most 32; the others are zero.
     #[inline]
@@ -55,23 +64,35 @@ impl BitWriter {
 
     /// The bytes; bits after the last one are zero.
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        let rest = self.pending.to_le_bytes();
-        self.out
-            .extend_from_slice(&rest[..self.held.div_ceil(8) as usize]);
+        let rest = self.pending.to_le_bytes().into_iter();
+        self.out.extend(rest.take(self.held.div_ceil(8) as usize));
         self.out
     }
 }
 
+/// Bytes whose bits are read: so many that these can be counted with room to spare, where memory may hold
+/// more bytes than a number does bits.
+const MAX_BYTES: usize = usize::MAX / 16;
+
 /// Bits that are read one after the other, the lowest first.
 pub(crate) struct BitReader<'a> {
+    /// At most [`MAX_BYTES`].
     bytes: &'a [u8],
-    /// Bits that have been read.
+    /// Bits that have been read; they may end up to 57 after the bytes where reading fails.
     at: usize,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the bits of MAX_BYTES leave room for what a call reads, at most 57 bits beyond their end; \
+              bits that are taken from a word are at most as many as it still holds"
+)]
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            bytes: bytes.get(..MAX_BYTES).unwrap_or(bytes),
+            at: 0,
+        }
     }
 
     /// The next `n` bits, at most 32.
@@ -197,18 +218,18 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, bits: u32) -> Result<Vec<u32>> 
 
 /// The low bytes of all symbols, then the next ones, and so on.
 pub(super) fn to_planes(symbols: &[u32], bits: u32) -> Vec<u8> {
-    let planes = bits.div_ceil(8);
-    (0..planes)
-        .flat_map(|plane| symbols.iter().map(move |s| (s >> (8 * plane)) as u8))
+    (0..bits)
+        .step_by(8)
+        .flat_map(|plane| symbols.iter().map(move |s| (s >> plane) as u8))
         .collect()
 }
 
 /// The inverse of [`to_planes`]; `planes` has exactly the bytes of `count` symbols.
 pub(super) fn from_planes(planes: &[u8], count: usize, bits: u32) -> Result<Vec<u32>> {
     let mut symbols = vec![0u32; count];
-    for (plane, bytes) in planes.chunks_exact(count).enumerate() {
+    for (plane, bytes) in (0..bits).step_by(8).zip(planes.chunks_exact(count)) {
         for (symbol, &byte) in symbols.iter_mut().zip(bytes) {
-            *symbol |= u32::from(byte) << (8 * plane);
+            *symbol |= u32::from(byte) << plane;
         }
     }
     match symbols.iter().find(|&&s| u64::from(s) >> bits != 0) {

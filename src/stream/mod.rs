@@ -1,5 +1,13 @@
 //! Streams: sequences of symbols of a fixed number of bits, and how they become bytes (spec §10).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 pub(crate) mod bits;
 pub(crate) mod huffman;
 pub(crate) mod zstd;
@@ -151,7 +159,9 @@ pub(crate) fn read_symbols(
     match read_body(cursor, bits::packed_bytes(count, bits)?)? {
         Body::Packed(body) => Ok((bits::unpack(body, count, bits)?, Coding::Packed)),
         Body::Zstd(frame) => {
-            let planes = zstd::decode(frame, count * bits.div_ceil(8) as usize)?;
+            // No more bytes than the symbols have bits, which have been counted.
+            let n_bytes = count.saturating_mul(bits.div_ceil(8) as usize);
+            let planes = zstd::decode(frame, n_bytes)?;
             Ok((bits::from_planes(&planes, count, bits)?, Coding::Zstd))
         }
         Body::Huffman if bits <= 8 => {

@@ -22,6 +22,10 @@ pub(crate) struct BinFinder<'b> {
     starts: Vec<u16>,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a writer's: bins lie among the patterns, and there are at most MAX_SYMBOLS"
+)]
 impl<'b> BinFinder<'b> {
     /// For patterns of `pattern_bits`.
     pub(crate) fn new(bins: &'b Bins, pattern_bits: u32) -> Self {
@@ -60,8 +64,8 @@ impl Bins {
     pub(crate) fn new(bins: Vec<Bin>) -> Self {
         debug_assert!((1..=MAX_SYMBOLS).contains(&bins.len()));
         debug_assert!(
-            bins.windows(2)
-                .all(|w| w[0].base + ((1 << w[0].low_bits) - 1) < w[1].base)
+            bins.array_windows()
+                .all(|[bin, next]| bin.base | !(u64::MAX << bin.low_bits) < next.base)
         );
         Self(bins)
     }
@@ -114,10 +118,12 @@ fn write_node(bins: &[Bin], low_bits: u32, bits: &mut BitWriter) {
         [bin] if bin.low_bits == low_bits => bits.put(0b01, 2),
         _ => {
             bits.put(0b11, 2);
-            let below = low_bits - 1;
-            let split = bins.partition_point(|bin| bin.base >> below & 1 == 0);
-            write_node(&bins[..split], below, bits);
-            write_node(&bins[split..], below, bits);
+            // What has several bins has low bits that tell them apart.
+            let below = low_bits.saturating_sub(1);
+            let is_first = |bin: &Bin| bin.base >> below & 1 == 0;
+            let (first, second) = bins.split_at(bins.partition_point(is_first));
+            write_node(first, below, bits);
+            write_node(second, below, bits);
         }
     }
 }

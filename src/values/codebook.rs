@@ -52,18 +52,16 @@ impl<W: Word> Codebook<W> {
 
     /// Appends the table (spec §8.2).
     pub(crate) fn write_table(&self, out: &mut Vec<u8>) {
-        out.push((self.0.len() - 1) as u8);
+        out.push(self.last_code() as u8);
         out.extend_from_slice(&super::to_le_bytes(&self.0));
     }
 
     /// Reads the table.
     pub(crate) fn read_table(cursor: &mut Cursor<'_>) -> Result<Self> {
-        let length = usize::from(cursor.u8()?) + 1;
-        let patterns: Vec<W> = cursor
-            .take(length * W::WIDTH)?
-            .chunks_exact(W::WIDTH)
-            .map(W::from_le)
-            .collect();
+        let last_code = cursor.u8()?;
+        let patterns = (0..=last_code)
+            .map(|_| Ok(W::from_le(cursor.take(W::WIDTH)?)))
+            .collect::<Result<Vec<W>>>()?;
         if !patterns.is_sorted_by(|a, b| a < b) {
             return Err(Error::corrupt(
                 "the patterns of a codebook are not strictly ascending",
@@ -72,9 +70,14 @@ impl<W: Word> Codebook<W> {
         Ok(Self(patterns))
     }
 
-    /// Bits of a code.
+    /// The code of the last pattern.
+    fn last_code(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
+    /// Bits of a code, at least 1.
     pub(crate) fn code_bits(&self) -> u32 {
-        (usize::BITS - (self.0.len() - 1).leading_zeros()).max(1)
+        stream::bits::bit_width(self.last_code() as u64).max(1)
     }
 
     /// The codes of `entries`; each of them is in the codebook.

@@ -81,7 +81,7 @@ pub(crate) struct SymbolFinder<'m, W> {
 impl<'m, W: Word> SymbolFinder<'m, W> {
     pub(crate) fn new(map: &'m ValueMap, codebook: Option<&'m Codebook<W>>) -> Self {
         let bins = match map {
-            ValueMap::Bins(bins) => Some(BinFinder::new(bins, 8 * W::WIDTH as u32)),
+            ValueMap::Bins(bins) => Some(BinFinder::new(bins, pattern_bits(W::WIDTH))),
             ValueMap::Window { .. } | ValueMap::Codes { .. } => None,
         };
         Self {
@@ -102,21 +102,30 @@ impl<'m, W: Word> SymbolFinder<'m, W> {
             (_, Some(bins)) => {
                 let pattern = pattern.to_bits();
                 let (symbol, bin) = bins.find(pattern)?;
-                Some((symbol, pattern & ((1 << bin.low_bits) - 1), bin.low_bits))
+                Some((symbol, pattern & !(u64::MAX << bin.low_bits), bin.low_bits))
             }
             _ => self.codebook?.code(pattern).map(|code| (code, 0, 0)),
         }
     }
 }
 
+/// Bits of a pattern of so many bytes, of which a value coder has at most eight.
+fn pattern_bits(width: usize) -> u32 {
+    (width as u32).saturating_mul(8)
+}
+
+/// The last pattern of so many bytes.
+fn last_pattern(width: usize) -> u64 {
+    u64::MAX >> 64u32.saturating_sub(pattern_bits(width))
+}
+
 /// How far above the base of the window the pattern's cell is, modulo all cells; and its low bits.
 #[inline]
 fn window_cell<W: Word>(window: Window, pattern: W) -> (u64, u64) {
     let rotated = pattern.rotate_left(window.rotation).to_bits();
-    let high_bits = 8 * W::WIDTH as u32 - window.low_bits;
-    let high =
-        (rotated >> window.low_bits).wrapping_sub(window.base) & (u64::MAX >> (64 - high_bits));
-    (high, rotated & ((1 << window.low_bits) - 1))
+    let last = last_pattern(W::WIDTH) >> window.low_bits;
+    let high = (rotated >> window.low_bits).wrapping_sub(window.base) & last;
+    (high, rotated & !(u64::MAX << window.low_bits))
 }
 
 /// How the values of a payload are coded.
@@ -132,21 +141,23 @@ impl ValueCoder {
     ///
     /// `value_tables` are those of the row classes, if there are some.
     pub(crate) fn write(&self, out: &mut Vec<u8>, value_tables: Option<&[u8]>) {
-        out.push(self.map.kind() as u8 | ((self.codes.len() - 1) as u8) << 4);
+        // There is at least one of each.
+        let less_one = |n: usize| n.saturating_sub(1) as u8;
+        out.push(self.map.kind() as u8 | less_one(self.codes.len()) << 4);
         if let (Some(value_tables), true) = (value_tables, self.codes.len() > 1) {
             out.extend_from_slice(value_tables);
         }
         if let ValueMap::Window { window, n_symbols } = &self.map {
             out.extend([window.rotation as u8, window.low_bits as u8]);
             put_varint(out, window.base);
-            out.push((n_symbols - 1) as u8);
+            out.push(less_one(*n_symbols));
         }
     }
 
     /// Appends the bins.
     pub(crate) fn write_bins(&self, bits: &mut BitWriter, width: usize) {
         if let ValueMap::Bins(bins) = &self.map {
-            bins.write(bits, 8 * width as u32);
+            bins.write(bits, pattern_bits(width));
         }
     }
 
@@ -201,7 +212,7 @@ impl ValueCoderHead {
             }
             _ => {}
         }
-        let pattern_bits = 8 * W::WIDTH as u32;
+        let pattern_bits = pattern_bits(W::WIDTH);
         let map = match kind {
             0 => {
                 let (rotation, low_bits) = (u32::from(cursor.u8()?), u32::from(cursor.u8()?));
@@ -209,7 +220,7 @@ impl ValueCoderHead {
                 if rotation >= pattern_bits
                     || low_bits >= pattern_bits
                     || low_bits > MAX_LOW_BITS
-                    || base > u64::MAX >> (64 - pattern_bits + low_bits)
+                    || base > last_pattern(W::WIDTH) >> low_bits
                 {
                     return Err(Error::corrupt(format!(
                         "a window at {base} with {low_bits} low bits and a rotation by {rotation} of {pattern_bits}-bit patterns"
@@ -237,7 +248,7 @@ impl ValueCoderHead {
     /// Reads the bins, if they are to be read.
     pub(crate) fn read_bins(&mut self, bits: &mut BitReader<'_>, width: usize) -> Result<()> {
         if self.map.is_none() {
-            self.map = Some(ValueMap::Bins(Bins::read(bits, 8 * width as u32)?));
+            self.map = Some(ValueMap::Bins(Bins::read(bits, pattern_bits(width))?));
         }
         Ok(())
     }
@@ -265,6 +276,11 @@ pub(crate) struct CodedValues<'c> {
 
 /// Codes `values`, of which the first `runs[0]` have value table 0, the next `runs[1]` table 1, and so
 /// on. All have a symbol with a code word, but for those outside of a window.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a writer's: the runs are those of the values, and patches ascend"
+)]
 pub(crate) fn code<'c, W: Word>(
     coder: &'c ValueCoder,
     codebook: Option<&Codebook<W>>,
@@ -369,17 +385,15 @@ pub(crate) fn read<W: Word>(
         )));
     }
     bundle.check_end().within(|| "symbols".into())?;
-    let mut values = Buffer::new(n + SLACK_BYTES / W::WIDTH);
-    let out = &mut values[..n];
+    let slack = SLACK_BYTES.div_ceil(W::WIDTH);
+    let mut values = Buffer::new(n.saturating_add(slack));
+    let (out, _) = values.split_at_mut(n);
     match &coder.map {
         ValueMap::Window { window, .. } => {
-            let bits = n * window.low_bits as usize;
             // A wide load may touch what comes after the low bits.
             let raw = cursor.rest();
             let low = cursor.take(packed_bytes(n, window.low_bits)?)?;
-            if !bits.is_multiple_of(8) && low[low.len() - 1] >> (bits % 8) != 0 {
-                return Err(Error::corrupt("bits after the last low bits are not zero"));
-            }
+            check_last_bits(low, n.saturating_mul(window.low_bits as usize))?;
             window::join(isa, *window, &symbols, raw, out);
             patch(cursor, out)?;
         }
@@ -393,9 +407,7 @@ pub(crate) fn read<W: Word>(
                     "{n_bytes} bytes of low bits, expected {bits} bits"
                 )));
             }
-            if !bits.is_multiple_of(8) && low[n_bytes - 1] >> (bits % 8) != 0 {
-                return Err(Error::corrupt("bits after the last low bits are not zero"));
-            }
+            check_last_bits(low, bits)?;
         }
         ValueMap::Codes { .. } => {
             codebook
@@ -405,6 +417,16 @@ pub(crate) fn read<W: Word>(
     }
     super::put_in_memory_order(&mut values);
     Ok(values)
+}
+
+/// Checks that the bits after the last of so many are zero; `low` has exactly the bytes that they take.
+fn check_last_bits(low: &[u8], bits: usize) -> Result<()> {
+    match low.last() {
+        Some(last) if !bits.is_multiple_of(8) && last >> (bits % 8) != 0 => {
+            Err(Error::corrupt("bits after the last low bits are not zero"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the patches and puts them in.
@@ -423,7 +445,7 @@ fn patch<W: Word>(cursor: &mut Cursor<'_>, values: &mut [W]) -> Result<()> {
         *values.get_mut(at).ok_or_else(|| {
             Error::corrupt(format!("a patch of value {at}, after the last one"))
         })? = pattern;
-        next = at + 1;
+        next = at.saturating_add(1);
     }
     Ok(())
 }

@@ -1,6 +1,14 @@
 //! What the entries are: patterns as they are, byte planes, codes of a codebook, or symbols with low
 //! bits (spec §9.2).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod bins;
 mod codebook;
 mod coder;
@@ -23,6 +31,7 @@ use crate::stream::huffman::Bundle;
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::borrow::Cow;
+use std::iter;
 use std::ops::Deref;
 
 /// How values are kept; the numbers are those of the registry (spec §12).
@@ -103,8 +112,8 @@ pub(crate) struct ValueTables<'t, W> {
 }
 
 /// Bytes to the next multiple of eight.
-fn padding(at: usize) -> usize {
-    at.next_multiple_of(ALIGNMENT) - at
+pub(crate) fn padding(at: usize) -> usize {
+    at.wrapping_neg() % ALIGNMENT
 }
 
 /// What aligned values begin at a multiple of.
@@ -146,7 +155,7 @@ pub(crate) fn write<W: Word>(
         }
         (ValuePlan::Aligned, _) => {
             out.push(ValueKind::Aligned as u8);
-            out.resize(out.len() + padding(out.len()), 0);
+            out.extend(iter::repeat_n(0, padding(out.len())));
             out.extend(to_le_bytes(entries));
             Ok(())
         }
@@ -168,13 +177,15 @@ pub(crate) fn read<'a, W: Word>(
     bundle: Option<Bundle<'a>>,
 ) -> Result<Values<'a, W>> {
     let count: usize = runs.iter().sum();
+    // What can't be counted is more than the block holds.
+    let n_bytes = count.saturating_mul(W::WIDTH);
     let is_coded = cursor.rest().first() == Some(&(ValueKind::Coded as u8));
     if let (Some(bundle), false) = (&bundle, is_coded) {
         bundle.check_end()?;
     }
     let (kind, codings, elements) = match cursor.u8()? {
         0 => {
-            let (bytes, coding) = stream::read_bytes(cursor, count * W::WIDTH)?;
+            let (bytes, coding) = stream::read_bytes(cursor, n_bytes)?;
             let elements = match bytes {
                 Cow::Borrowed(bytes) => in_memory(bytes),
                 Cow::Owned(bytes) => InMemory::Decoded(copied(&bytes)),
@@ -218,7 +229,7 @@ pub(crate) fn read<'a, W: Word>(
         4 => (
             ValueKind::Aligned,
             vec![Coding::Packed],
-            in_memory(take_aligned(cursor, count * W::WIDTH)?),
+            in_memory(take_aligned(cursor, n_bytes)?),
         ),
         id => return Err(Error::unsupported(format!("value kind {id}"))),
     };
@@ -250,7 +261,7 @@ fn in_memory<W: Word>(bytes: &[u8]) -> InMemory<'_, W> {
 
 /// A copy of bytes as the elements that they are.
 fn copied<W: Word>(bytes: &[u8]) -> Buffer<W> {
-    let mut elements = Buffer::new(bytes.len() / W::WIDTH);
+    let mut elements = Buffer::new(bytes.chunks_exact(W::WIDTH).len());
     bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
     elements
 }
@@ -266,7 +277,7 @@ fn put_in_memory_order<W: Word>(elements: &mut [W]) {
 
 /// The little-endian bytes of `entries`.
 pub(crate) fn to_le_bytes<W: Word>(entries: &[W]) -> Vec<u8> {
-    let mut bytes = vec![0; entries.len() * W::WIDTH];
+    let mut bytes = vec![0; size_of_val(entries)];
     for (entry, out) in entries.iter().zip(bytes.chunks_exact_mut(W::WIDTH)) {
         entry.put_le(out);
     }

@@ -25,7 +25,7 @@ pub(super) fn read<W: Word>(
     count: usize,
 ) -> Result<(Buffer<W>, Vec<Coding>)> {
     let rotation = cursor.u8()?;
-    if usize::from(rotation) >= 8 * W::WIDTH {
+    if usize::from(rotation) / 8 >= W::WIDTH {
         return Err(Error::corrupt(format!(
             "a rotation by {rotation} bits of {}-byte elements",
             W::WIDTH
@@ -44,12 +44,10 @@ pub(super) fn read<W: Word>(
 /// The bytes of the rotated `entries`, most significant first: one plane for each.
 pub(crate) fn split<W: Word>(entries: &[W], rotation: u8) -> Vec<Vec<u8>> {
     let mut planes = vec![Vec::with_capacity(entries.len()); W::WIDTH];
-    let mut bytes = [0; 16];
+    let mut bytes = vec![0; W::WIDTH];
     for entry in entries {
-        entry
-            .rotate_left(u32::from(rotation))
-            .put_le(&mut bytes[..W::WIDTH]);
-        for (plane, &byte) in planes.iter_mut().zip(bytes[..W::WIDTH].iter().rev()) {
+        entry.rotate_left(u32::from(rotation)).put_le(&mut bytes);
+        for (plane, &byte) in planes.iter_mut().zip(bytes.iter().rev()) {
             plane.push(byte);
         }
     }

@@ -7,10 +7,15 @@ use crate::stream::bits::{BitReader, BitWriter};
 /// Low bits in the Rice code of the gaps between `k` holes, at least 1, among `n` positions: those of
 /// their mean.
 fn rice_bits(n: u64, k: u64) -> u32 {
-    (n / k).max(1).ilog2()
+    let mean = n.checked_div(k).unwrap_or(0);
+    mean.checked_ilog2().unwrap_or(0)
 }
 
 /// Bits that `k` holes among `n` positions take, about, without their number.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a writer's: k of n positions in memory, and at most 64 bits of each"
+)]
 pub(crate) fn cost(n: u64, k: u64) -> u64 {
     match k {
         0 => 0,
@@ -24,6 +29,10 @@ pub(crate) fn cost(n: u64, k: u64) -> u64 {
 }
 
 /// Appends the set of `holes` (strictly ascending, below `n`).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a writer's: the holes ascend strictly"
+)]
 pub(crate) fn write(out: &mut Vec<u8>, holes: &[u32], n: u64) {
     put_varint(out, holes.len() as u64);
     if holes.is_empty() {
@@ -56,15 +65,15 @@ pub(crate) fn read(cursor: &mut Cursor<'_>, n: usize) -> Result<Vec<usize>> {
     let mut holes = Vec::with_capacity(k as usize);
     let mut next = 0;
     for _ in 0..k {
-        let skipped = bits.ones(n >> low_bits)? << low_bits;
-        let hole = next + skipped + bits.take(low_bits)? as usize;
+        let gap = bits.ones(n >> low_bits)? << low_bits | bits.take(low_bits)? as usize;
+        let hole = gap.saturating_add(next);
         if hole >= n {
             return Err(Error::corrupt(format!(
                 "a hole at position {hole} of {n} in the lines of a part"
             )));
         }
         holes.push(hole);
-        next = hole + 1;
+        next = hole.saturating_add(1);
     }
     cursor.take(bits.finish()?)?;
     Ok(holes)

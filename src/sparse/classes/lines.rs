@@ -1,5 +1,11 @@
 //! What a writer makes of the entries of a block: the lines of its parts, as bitmaps or steps.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "only writers sort entries: what they sort, and into which parts, is their own"
+)]
+
 use super::{Classes, ESCAPE};
 use crate::sparse::row_parts;
 

@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::kernels::huffman::DecodeTable;
 use crate::stream;
-use crate::stream::bits::{BitReader, BitWriter};
+use crate::stream::bits::{BitReader, BitWriter, bit_width};
 use crate::stream::huffman::{MAX_SYMBOLS, PrefixCode, SymbolOrder};
 
 /// Most columns of a payload whose columns have classes.
@@ -104,7 +104,9 @@ impl ColumnClasses {
     pub(crate) fn new(of_column: Vec<u8>, n_classes: usize) -> Self {
         let mut columns = vec![vec![]; n_classes];
         for (column, &class) in (0u16..=u16::MAX).zip(&of_column) {
-            columns[usize::from(class)].push(column);
+            if let Some(of_class) = columns.get_mut(usize::from(class)) {
+                of_class.push(column);
+            }
         }
         Self { of_column, columns }
     }
@@ -144,7 +146,7 @@ impl Classes {
 
     /// Appends everything but the codes (spec §8.2.1).
     pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<()> {
-        out.push((self.n_rows - 1) as u8 | ((self.n_columns() - 1) as u8) << 4);
+        out.push(less_one(self.n_rows) | less_one(self.n_columns()) << 4);
         if let Some(columns) = &self.columns {
             let symbols: Vec<u32> = columns.of_column.iter().copied().map(u32::from).collect();
             stream::write_symbols(out, &symbols, class_bits(columns.columns.len()))?;
@@ -152,7 +154,7 @@ impl Classes {
         for part in &self.parts {
             out.push(part.form.to_byte());
             if let (Form::CodedSteps { .. }, Some(code)) = (part.form, &part.code) {
-                out.push((code.lengths().len() - 1) as u8);
+                out.push(less_one(code.lengths().len()));
             }
         }
         Ok(())
@@ -181,8 +183,9 @@ impl Classes {
             _ => Some(read_column_classes(cursor, columns, n_columns)?),
         };
         let mut n_symbols = Vec::new();
-        let mut parts = Vec::with_capacity(n_rows * n_columns);
-        for _ in 0..n_rows * n_columns {
+        let mut parts = Vec::new();
+        // At most 16 of each.
+        for _ in 0..n_rows.saturating_mul(n_columns) {
             let form = Form::from_byte(cursor.u8()?)?;
             n_symbols.push(match form {
                 Form::CodedSteps { .. } => usize::from(cursor.u8()?) + 1,
@@ -206,15 +209,15 @@ impl Classes {
         n_tables: usize,
     ) -> Result<()> {
         let value_tables = cursor.take(self.n_rows)?;
-        let is_step = |pair: &[u8]| pair[0] == pair[1] || pair[0].checked_add(1) == Some(pair[1]);
+        let is_step = |&[before, after]: &[u8; 2]| matches!(after.checked_sub(before), Some(0 | 1));
         let ends = (
             value_tables.first(),
             value_tables.last().map(|&last| usize::from(last) + 1),
         );
-        if ends != (Some(&0), Some(n_tables)) || !value_tables.windows(2).all(is_step) {
+        if ends != (Some(&0), Some(n_tables)) || !value_tables.array_windows().all(is_step) {
             return Err(Error::corrupt(format!(
-                "value tables {value_tables:?} of row classes, expected 0 to {}, ascending by steps",
-                n_tables - 1
+                "value tables {value_tables:?} of row classes, expected {n_tables} of them from 0 on, \
+                 ascending by steps"
             )));
         }
         self.value_tables = value_tables.to_vec();
@@ -238,7 +241,12 @@ impl Classes {
 
 /// Bits of one of `n` classes.
 fn class_bits(n: usize) -> u32 {
-    usize::BITS - (n - 1).leading_zeros()
+    bit_width(n.saturating_sub(1) as u64)
+}
+
+/// How a number from 1 to 256 is written.
+fn less_one(n: usize) -> u8 {
+    n.saturating_sub(1) as u8
 }
 
 fn read_column_classes(

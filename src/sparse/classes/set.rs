@@ -88,9 +88,10 @@ pub(crate) fn write(
                 }
             }
             (Form::Holes, _) => {
+                // All of them are positions of the block.
                 let first = n_with_holes as u32;
-                holes.extend(lines.holes(number).map(|hole| first + hole));
-                n_with_holes += lines.len(number);
+                holes.extend(lines.holes(number).map(|hole| first.saturating_add(hole)));
+                n_with_holes = lines.len(number).saturating_add(n_with_holes);
             }
             _ => {}
         }
@@ -107,6 +108,13 @@ pub(crate) fn write(
     Ok(has_bundle)
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a part is numbered by its classes, as the parts of `classes`; `rows` are those of the block, and \
+              `row_ends` count them; positions, bytes and entries of lines, and columns of rows, are those of \
+              a block of at most 2^22 elements"
+)]
 impl<'a, 't> ClassedSet<'a, 't> {
     /// Reads a set over `n` positions. Returns its bundle too, if it has one: the runs of the values may
     /// follow in it.
@@ -485,6 +493,10 @@ enum Left<'s> {
 
 impl LineWalk<'_> {
     /// Calls `f` with the column of each entry of the next line.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions of a line are counted in memory; a word that isn't zero is at least 1"
+    )]
     #[inline]
     fn next(&mut self, mut f: impl FnMut(usize)) {
         let length = self.length;
@@ -524,13 +536,17 @@ impl LineWalk<'_> {
 
     /// Writes the columns of the entries of the next line to `out`, and returns how many they are. There
     /// is room for all columns of the line, and [`columns::SLACK`] more.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a row has the columns of its lines, so that what is left of its room has those of this one"
+    )]
     fn select(&mut self, isa: Isa, out: &mut [u16]) -> usize {
         let columns = self.columns.unwrap_or_default();
         let mut n = 0;
         let mut put = |position: usize| match (columns.get(position), out.get_mut(n)) {
             (Some(&column), Some(slot)) => {
                 *slot = column;
-                n += 1;
+                n = n.saturating_add(1);
                 true
             }
             _ => false,
@@ -583,7 +599,8 @@ fn scatter_rows<W: Word, S: Step>(
 ) -> Result<()> {
     let isa = target.isa();
     for start in rows {
-        target.clear_row(start..start + length, background, |out| {
+        let row = start..start.saturating_add(length);
+        target.clear_row(row, background, |out| {
             scatter(isa, &mut chain, values, out);
         });
     }
@@ -594,6 +611,10 @@ fn scatter_rows<W: Word, S: Step>(
 }
 
 /// Steps with their low bits: 0 for an escape, one more than the gap for an entry.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "at most 254·2^8 + 255 + 1, and as many entries as there are steps in memory"
+)]
 fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Result<Buffer<u16>> {
     let n_entries = count_nonzero(steps);
     let packed = cursor.take(bits::packed_bytes(n_entries, low_bits)?)?;
@@ -602,7 +623,7 @@ fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Resu
     let mut wide = Buffer::new(steps.len());
     let mut next = 0;
     for (wide, &step) in wide.iter_mut().zip(steps) {
-        // At most 254·2^8 + 255 + 1. After the last entry comes no escape.
+        // After the last entry comes no escape.
         let low = low.get(next).copied().unwrap_or(0);
         *wide = match step {
             0 => 0,
@@ -615,6 +636,12 @@ fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Resu
 }
 
 /// The rows by their class, and where each class ends.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "classes have been looked for in `ends`, which has as many as `next`; each row is counted, and \
+              takes one slot of its class"
+)]
 fn read_rows(
     cursor: &mut Cursor<'_>,
     classes: &Classes,

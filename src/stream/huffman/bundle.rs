@@ -25,6 +25,10 @@ pub(crate) struct Run<'c> {
 }
 
 /// Appends a bundle of these runs to `out`; nothing if they have no symbols.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a writer's symbols have code words"
+)]
 pub(crate) fn write_bundle<'r, 'c: 'r>(
     out: &mut Vec<u8>,
     runs: impl Iterator<Item = &'r Run<'c>> + Clone,
@@ -33,7 +37,10 @@ pub(crate) fn write_bundle<'r, 'c: 'r>(
     if n_symbols == 0 {
         return;
     }
-    let n_streams = N_STREAMS[usize::from(n_symbols >= MANY_SYMBOLS)];
+    let n_streams = match n_symbols >= MANY_SYMBOLS {
+        true => MAX_STREAMS,
+        false => 1,
+    };
     let mut streams: Vec<BitWriter> = (0..n_streams).map(|_| BitWriter::default()).collect();
     for run in runs {
         let words: Vec<(u32, u32)> = run
@@ -65,11 +72,11 @@ fn write_lengths(out: &mut Vec<u8>, streams: &[Vec<u8>]) {
     if streams.len() > 1 {
         let longer: Vec<u32> = streams
             .iter()
-            .map(|stream| (stream.len() - shortest) as u32)
+            .map(|stream| stream.len().saturating_sub(shortest) as u32)
             .collect();
         let bits = longer
             .iter()
-            .map(|n| u32::BITS - n.leading_zeros())
+            .map(|&n| bits::bit_width(n.into()))
             .max()
             .unwrap_or(0);
         out.push(bits as u8);
@@ -98,11 +105,13 @@ impl<'a> Bundle<'a> {
         let lengths = read_lengths(cursor, n_streams)?;
         let bytes = cursor.rest();
         let mut ranges = Vec::with_capacity(n_streams);
-        let mut end = 0;
+        let mut end = 0usize;
         for length in lengths {
             cursor.take(length)?;
-            ranges.push(end..end + length);
-            end += length;
+            // All of them lie in `bytes`.
+            let start = end;
+            end = start.saturating_add(length);
+            ranges.push(start..end);
         }
         let starts: Vec<usize> = ranges.iter().map(|range| range.start).collect();
         Ok(Self {
@@ -119,12 +128,11 @@ impl<'a> Bundle<'a> {
 
     /// Bytes of the streams that no run has taken yet.
     pub(crate) fn rest_bytes(&self) -> u64 {
-        let mut rest_bits = 0;
-        for (stream, range) in self.ranges.iter().enumerate() {
-            let taken = self.streams.bits_taken(stream, range.start);
-            rest_bits += (8 * range.len()).saturating_sub(taken) as u64;
-        }
-        rest_bits / 8
+        let rest_bits = self.ranges.iter().enumerate().map(|(stream, range)| {
+            let taken = self.streams.bits_taken(stream, range.start) as u64;
+            (range.len() as u64).saturating_mul(8).saturating_sub(taken)
+        });
+        rest_bits.sum::<u64>() / 8
     }
 
     /// Checks that every stream ends with its last symbol.
@@ -137,7 +145,8 @@ impl<'a> Bundle<'a> {
                     range.len()
                 )));
             }
-            let last = self.bytes[range].last().copied().unwrap_or(0);
+            let bytes = self.bytes.get(range).unwrap_or_default();
+            let last = bytes.last().copied().unwrap_or(0);
             if !bits.is_multiple_of(8) && last >> (bits % 8) != 0 {
                 return Err(Error::corrupt(format!(
                     "bits after the last symbol of stream {stream} are not zero"

@@ -1,6 +1,12 @@
 //! Lengths of an optimal prefix code whose code words have at most so many bits: Huffman's where they
 //! are short enough, else by package-merge (Larmore and Hirschberg 1990).
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "only writers count symbols: no number here comes from a file"
+)]
+
 use super::ABSENT;
 use crate::kernels::huffman::MAX_CODE_BITS;
 

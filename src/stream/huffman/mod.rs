@@ -11,6 +11,7 @@ pub(crate) use lengths::code_lengths;
 use super::bits::{BitReader, BitWriter};
 use crate::error::{Error, Result};
 use crate::kernels::huffman::{DecodeTable, MAX_CODE_BITS};
+use std::mem;
 
 /// Stands for the length of a symbol that has no code word.
 pub(crate) const ABSENT: u8 = MAX_CODE_BITS as u8 + 1;
@@ -33,6 +34,11 @@ pub(crate) enum SymbolOrder {
 /// All symbols by the number of bits that are set, then by number.
 static BY_SET_BITS: [u8; MAX_SYMBOLS] = by_set_bits();
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "computed while this is compiled, which would fail"
+)]
 const fn by_set_bits() -> [u8; MAX_SYMBOLS] {
     let mut symbols = [0; MAX_SYMBOLS];
     let (mut n_bits, mut n) = (0, 0);
@@ -54,9 +60,10 @@ impl SymbolOrder {
     /// The symbols of an alphabet of `n`, in this order.
     fn symbols(self, n: usize) -> impl Iterator<Item = usize> {
         (0..MAX_SYMBOLS)
-            .map(move |i| match self {
-                Self::Number => i,
-                Self::SetBits => BY_SET_BITS[i].into(),
+            .zip(BY_SET_BITS)
+            .map(move |(number, by_set_bits)| match self {
+                Self::Number => number,
+                Self::SetBits => by_set_bits.into(),
             })
             .filter(move |&s| s < n)
     }
@@ -70,6 +77,12 @@ const SMOOTHING_BITS: u32 = 8;
 
 /// A histogram in which each count has moved towards those of its neighbours in this order; up to the
 /// last symbol that occurs, and from the first on.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "only writers count symbols: the symbols are those of the histogram, and counts are of \
+              elements in memory"
+)]
 fn smoothed(histogram: &[u64], order: SymbolOrder) -> Vec<u64> {
     let symbols: Vec<usize> = order.symbols(histogram.len()).collect();
     let occurs = |symbol: &&usize| histogram[**symbol] > 0;
@@ -119,7 +132,10 @@ impl PrefixCode {
             .iter()
             .map(|count| count << SMOOTHING_BITS)
             .collect();
-        let cost = |code: &Self| code.cost(histogram) + code.written_bits(order);
+        let cost = |code: &Self| {
+            code.cost(histogram)
+                .saturating_add(code.written_bits(order))
+        };
         let mut best: Option<(u64, Self)> = None;
         for _ in 0..SMOOTHINGS {
             let code = Self::of_histogram(&smooth)?;
@@ -139,6 +155,10 @@ impl PrefixCode {
     }
 
     /// Bits that symbols with this histogram take; all of them have code words.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a writer's: fewer than 2^32 elements take at most 11 bits each"
+    )]
     pub(crate) fn cost(&self, histogram: &[u64]) -> u64 {
         histogram
             .iter()
@@ -148,6 +168,11 @@ impl PrefixCode {
     }
 
     /// How many words have each number of bits.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "no length is above ABSENT, and there are at most MAX_SYMBOLS of them"
+    )]
     fn words_by_length(&self) -> [u16; ABSENT as usize + 1] {
         let mut counts = [0; ABSENT as usize + 1];
         for &length in &self.lengths {
@@ -158,6 +183,12 @@ impl PrefixCode {
 
     /// The symbols that have code words, these, first bit lowest, and their bits: by length, then by
     /// number, as words follow from each other in RFC 1951.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "no length is above ABSENT; at most MAX_SYMBOLS words are sorted into as many slots; they \
+                  come by ascending length, and a word of a complete code is below 2^length"
+    )]
     fn in_order(&self) -> impl Iterator<Item = (u8, u16, u8)> {
         let counts = self.words_by_length();
         let mut next = [0; ABSENT as usize + 1];
@@ -186,7 +217,9 @@ impl PrefixCode {
     pub(crate) fn words(&self) -> Vec<u16> {
         let mut words = vec![0; self.lengths.len()];
         for (symbol, word, _) in self.in_order() {
-            words[usize::from(symbol)] = word;
+            if let Some(slot) = words.get_mut(usize::from(symbol)) {
+                *slot = word;
+            }
         }
         words
     }
@@ -204,10 +237,9 @@ impl PrefixCode {
     /// Appends the lengths: each as its difference to the one before (spec §10.3.1).
     pub(crate) fn write(&self, bits: &mut BitWriter, order: SymbolOrder) {
         let mut last = FIRST_LENGTH;
-        for symbol in order.symbols(self.lengths.len()) {
-            let length = self.lengths[symbol];
+        for length in in_order_of(order, &self.lengths) {
             let zeros = zeros_of_step(last, length);
-            bits.put(1 << zeros, zeros + 1);
+            bits.put(1 << zeros, zeros.saturating_add(1));
             last = length;
         }
     }
@@ -228,8 +260,8 @@ impl PrefixCode {
                     "a code length {step} away from {last}, expected 0 to {ABSENT}"
                 )));
             }
-            if let Some(symbol) = symbols.next() {
-                lengths[symbol] = length;
+            if let Some(slot) = symbols.next().and_then(|symbol| lengths.get_mut(symbol)) {
+                *slot = length;
             }
             last = length;
             Ok(())
@@ -239,7 +271,7 @@ impl PrefixCode {
             .lengths
             .iter()
             .filter(|&&length| length != ABSENT)
-            .map(|&length| 1u64 << (MAX_CODE_BITS - u32::from(length)))
+            .map(|&length| 1u64 << MAX_CODE_BITS >> length)
             .sum();
         if kraft != 1 << MAX_CODE_BITS {
             return Err(Error::corrupt(format!(
@@ -253,21 +285,22 @@ impl PrefixCode {
 
 /// The zeros that say how a length differs from the `last` one; a one follows.
 fn zeros_of_step(last: u8, length: u8) -> u32 {
-    match length >= last {
-        true => 2 * u32::from(length - last),
-        false => 2 * u32::from(last - length) - 1,
-    }
+    let steps = u32::from(length.abs_diff(last)).saturating_mul(2);
+    steps.saturating_sub(u32::from(length < last))
+}
+
+/// The lengths of a code in this order of their symbols.
+fn in_order_of(order: SymbolOrder, lengths: &[u8]) -> impl Iterator<Item = u8> {
+    let symbols = order.symbols(lengths.len());
+    symbols.filter_map(|symbol| lengths.get(symbol).copied())
 }
 
 /// Bits that the lengths of a code take, which has one for every symbol of its alphabet.
 pub(crate) fn written_bits(lengths: &[u8], order: SymbolOrder) -> u64 {
     let mut last = FIRST_LENGTH;
-    let mut bits = 0;
-    for symbol in order.symbols(lengths.len()) {
-        bits += u64::from(zeros_of_step(last, lengths[symbol])) + 1;
-        last = lengths[symbol];
-    }
-    bits
+    in_order_of(order, lengths)
+        .map(|length| 1 + u64::from(zeros_of_step(mem::replace(&mut last, length), length)))
+        .sum()
 }
 
 #[cfg(test)]

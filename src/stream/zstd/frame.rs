@@ -52,11 +52,16 @@ impl<'a> Frame<'a> {
                 if log > MAX_WINDOW_LOG {
                     return Err(Error::corrupt(format!("a zstd window of 2^{log} bytes")));
                 }
-                let base = 1u64 << log;
-                Some(base + base / 8 * u64::from(byte & 7))
+                // As many eighths of 2^log as the low bits say, and eight.
+                let eighths = u64::from(byte & 7 | 8);
+                Some(eighths << log >> 3)
             }
         };
-        let dictionary = little_endian(cursor.take([0, 1, 2, 4][usize::from(descriptor & 3)])?);
+        let dictionary_bytes = match descriptor & 3 {
+            3 => 4,
+            n => usize::from(n),
+        };
+        let dictionary = little_endian(cursor.take(dictionary_bytes)?);
         if dictionary != 0 {
             return Err(Error::corrupt(format!(
                 "the zstd frame wants dictionary {dictionary}"
@@ -65,7 +70,7 @@ impl<'a> Frame<'a> {
         let content_size = match (descriptor >> 6, single_segment) {
             (0, false) => None,
             (0, true) => Some(cursor.u8()?.into()),
-            (1, _) => Some(little_endian(cursor.take(2)?) + 256),
+            (1, _) => Some(256 + u64::from(cursor.u16()?)),
             (2, _) => Some(little_endian(cursor.take(4)?)),
             _ => Some(little_endian(cursor.take(8)?)),
         };

@@ -41,10 +41,11 @@ fn decode_with(decoder: &mut FrameDecoder, frame: Frame<'_>, length: usize) -> R
     // Whatever window the frame announces, no more than its length is reserved for it. A block is no
     // larger than the window: that must stay so.
     let window = frame.window.min(length as u64);
-    let mut header = [0; 13];
-    header[..5].copy_from_slice(&HEADER);
-    header[4] |= HAS_CHECKSUM * u8::from(frame.has_checksum);
-    header[5..].copy_from_slice(&window.to_le_bytes());
+    let [magic @ .., mut descriptor] = HEADER;
+    if frame.has_checksum {
+        descriptor |= HAS_CHECKSUM;
+    }
+    let header = [&magic[..], &[descriptor], &window.to_le_bytes()].concat();
     decoder.set_max_window_size(window);
     decoder.reset(&header[..]).map_err(failed)?;
     let mut body = frame.body;
@@ -56,7 +57,7 @@ fn decode_with(decoder: &mut FrameDecoder, frame: Frame<'_>, length: usize) -> R
         let n_bytes = match (decoder.is_finished(), decoder.can_collect()) {
             (true, all) => all,
             (false, 0) => 0,
-            (false, n) => n + window as usize,
+            (false, n) => n.saturating_add(window as usize),
         };
         if n_bytes > length {
             return Err(Error::corrupt(format!(
