@@ -6,6 +6,8 @@ mod head;
 mod index;
 mod manifest;
 mod name;
+#[cfg(all(feature = "pack", any(fuzzing, test)))]
+pub(crate) mod unchecked;
 #[cfg(feature = "pack")]
 mod writer;
 
