@@ -106,7 +106,7 @@ impl Made {
             dtype,
             shape,
             stored,
-            repeats: if place == Place::Nowhere { 0 } else { repeats },
+            repeats,
             place,
             gap,
             ends_file: n_gap % 4 == 3,
@@ -191,9 +191,12 @@ fn write(
     }
     files.pop();
     for (tensor, file, source) in entries {
-        let nnz = match tensor.place {
-            Place::Nowhere => 0,
-            _ => tensor.dtype.count_nonzero(&tensor.elements()),
+        let (repeats, nnz) = match tensor.place {
+            Place::Nowhere => (0, 0),
+            _ => (
+                tensor.repeats,
+                tensor.dtype.count_nonzero(&tensor.elements()),
+            ),
         };
         writer.tensor(&TensorEntry {
             name: &tensor.name,
@@ -201,7 +204,7 @@ fn write(
             dtype: tensor.dtype,
             shape: &tensor.shape,
             source,
-            repeats: tensor.repeats,
+            repeats,
             nnz,
         });
     }

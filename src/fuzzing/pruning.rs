@@ -1,29 +1,28 @@
 //! The pruning pass over any graph, by any rule.
 
-use crate::cursor::Cursor;
 use crate::model::{self, InputFile, TensorData};
-use crate::prune::{Assigned, Pattern, PruneOptions, Rule, ShareBits, prune};
+use crate::prune::{Assigned, Pattern, PruneOptions, Pruned, Rule, ShareBits, prune};
 
-/// Pruning: whatever graph can be pruned is a graph with the same tensors after it. What a mask has
-/// pruned is zero, what the report counts is there, and no other tensor has changed. The first four
+/// Bytes before the graph.
+const HEAD_BYTES: usize = 4;
+
+/// Pruning: whatever graph can be pruned is a graph with the same tensors after it, of which none that
+/// is not reported has changed, and what is reported of the others fits together. The first four
 /// bytes are the rule and its numbers, and which tensors there are to be pruned.
 ///
 /// # Panics
 /// If that does not hold.
 pub fn pruning(bytes: &[u8]) {
-    let mut input = Cursor::new(bytes);
-    let (Ok(head), bytes) = (input.array::<4>(), input.rest()) else {
+    let Some(pruned) = pruned(bytes) else {
         return;
     };
+    let bytes = &bytes[HEAD_BYTES..];
     let files = [InputFile {
         name: "m.pb",
         bytes,
     }];
     let Ok(before) = model::read(&files) else {
-        return;
-    };
-    let Ok(pruned) = prune(&files, &options(head)) else {
-        return;
+        panic!("a graph that was pruned is read");
     };
     let after = InputFile {
         name: "m.pb",
@@ -55,8 +54,18 @@ pub fn pruning(bytes: &[u8]) {
     }
 }
 
+/// What pruning makes of a graph, if it can be pruned.
+pub(super) fn pruned(bytes: &[u8]) -> Option<Pruned> {
+    let (head, bytes) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+    let files = [InputFile {
+        name: "m.pb",
+        bytes,
+    }];
+    prune(&files, &options(*head)).ok()
+}
+
 /// A rule with one of a few hundred numbers, or weights that are shared, or both.
-fn options([rule, number, more, flags]: [u8; 4]) -> PruneOptions {
+fn options([rule, number, more, flags]: [u8; HEAD_BYTES]) -> PruneOptions {
     let (size, share) = (f64::from(number) / 64.0, f64::from(number) / 255.0);
     let of = usize::from(more % 16) + 1;
     let rule = match rule % 9 {

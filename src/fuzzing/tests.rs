@@ -4,6 +4,7 @@ use super::blocks::{decode_record, payload};
 use super::mending::mended;
 use super::*;
 use crate::archive::Archive;
+use crate::container::unchecked::file_of_manifest;
 use crate::kernels::{Isa, Store};
 use crate::payload::Record;
 use crate::word::with_word;
@@ -80,6 +81,26 @@ fn seeds_of_blocks_are_good_blocks() {
             |record| with_word!(meta.width, W => decode_record::<W>(&record, meta, (Isa::active(), Store::Cached), 0)),
         );
         assert!(decoded.is_ok(), "{path}: {}", decoded.unwrap_err());
+    }
+}
+
+#[test]
+fn seeds_of_graphs_to_prune_are_pruned() {
+    for (path, bytes) in files("fuzz/seeds/pruning") {
+        let pruned = super::pruning::pruned(&bytes);
+        assert!(
+            pruned.is_some_and(|pruned| pruned.report.tensors.len() == 1),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn seeds_of_good_manifests_open() {
+    for (path, bytes) in files("fuzz/seeds/manifest") {
+        let file = file_of_manifest(&bytes[1..], bytes[0].into());
+        let opened = Archive::with_limits(&file, &limits());
+        assert_eq!(opened.is_ok(), path.contains("/good-"), "{path}");
     }
 }
 
