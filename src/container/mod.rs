@@ -8,6 +8,8 @@ mod index;
 mod manifest;
 mod name;
 mod names;
+#[cfg(all(feature = "pack", any(fuzzing, test)))]
+pub(crate) mod unchecked;
 #[cfg(feature = "pack")]
 mod writer;
 

@@ -92,7 +92,8 @@ impl<'a, W: Word> Payload<'a, W> {
         })
     }
 
-    #[cfg(test)]
+    /// Multiplies with other kernels than the machine's best.
+    #[cfg(any(fuzzing, test))]
     pub(super) fn with_isa(self, isa: crate::kernels::Isa) -> Self {
         Self {
             shared: self.shared.with_isa(isa),

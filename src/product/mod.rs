@@ -71,6 +71,9 @@ use blocks::Payload;
 use runs::{AddScaled, Dots, Fold, Runs, Sink, Weighed};
 use std::ops::Range;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use number::of_dtype as number_of_dtype;
+
 /// Most parts that the blocks of a payload are summed in, each by itself.
 const MAX_PARTS: usize = 16;
 
@@ -198,6 +201,19 @@ impl<'a> Matrix<'a> {
             columns: to_usize(columns)?,
             elements,
         })
+    }
+
+    /// Multiplies with other kernels than the machine's best.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn with_isa(self, isa: Isa) -> Self {
+        let elements = match self.elements {
+            Elements::Bytes(payload) => Elements::Bytes(payload.with_isa(isa)),
+            Elements::Halves(payload) => Elements::Halves(payload.with_isa(isa)),
+            Elements::Words(payload) => Elements::Words(payload.with_isa(isa)),
+            Elements::Doubles(payload) => Elements::Doubles(payload.with_isa(isa)),
+            Elements::Read(number) => Elements::Read(number),
+        };
+        Self { elements, ..self }
     }
 
     /// Number of rows: the product of all dimensions but the last.

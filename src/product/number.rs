@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 /// What turns the bits of an element into the number that it is; `None` for a dtype whose elements are
 /// not real numbers.
-pub(super) fn of_dtype(dtype: DType) -> Option<fn(u64) -> f64> {
+pub(crate) fn of_dtype(dtype: DType) -> Option<fn(u64) -> f64> {
     Some(match dtype {
         DType::Float32 => |bits| f32::from_bits(bits as u32).into(),
         DType::Float64 => f64::from_bits,

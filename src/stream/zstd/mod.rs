@@ -30,6 +30,15 @@ pub(crate) fn decode(frame: &[u8], length: usize) -> Result<Vec<u8>> {
 }
 
 /// In a build without a compressor nothing becomes smaller. Nothing asks there: only packing writes.
+/// What the decoder in Rust makes of a frame, in a build that has the other one.
+#[cfg(all(feature = "zstd", any(fuzzing, test)))]
+pub(crate) fn decode_in_rust(frame: &[u8], length: usize) -> Result<Vec<u8>> {
+    exactly(
+        length,
+        rust::decode(Frame::read(frame, length as u64)?, length)?,
+    )
+}
+
 #[cfg(not(feature = "zstd"))]
 pub(crate) fn compress_below(_: &[u8], _: usize) -> Result<Option<Vec<u8>>> {
     Ok(None)
