@@ -305,3 +305,36 @@ fn read_block<'a, W: Word>(
         alternates,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sparse::Rows;
+
+    /// One entry, the second of four elements in two rows: a step of 8 bits.
+    fn encoded() -> EncodedRows<'static> {
+        const BYTES: [u8; 16] = [8, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2];
+        let rows = Rows {
+            columns: 2,
+            first_element: 0,
+        };
+        EncodedRows(RowStreams::read(&mut Cursor::new(&BYTES), 4, rows).unwrap())
+    }
+
+    #[test]
+    fn groups_that_there_are_not_are_empty() {
+        let rows = encoded();
+        assert_eq!((rows.n_groups(), rows.step(0)), (2, 2));
+        assert_eq!((rows.rows_of(1), rows.entries_of(0)), (1..2, 0..1));
+        for group in [2, 1 << 60, usize::MAX] {
+            assert!(rows.rows_of(group).is_empty());
+            assert_eq!((rows.entries_of(group), rows.steps_of(group)), (1..1, 1..1));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn a_step_beyond_all_bits_is_not_the_first_one() {
+        encoded().step(1 << (usize::BITS - 3));
+    }
+}

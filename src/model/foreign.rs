@@ -100,7 +100,8 @@ fn is_floats(bytes: &[u8]) -> bool {
     };
     let (n, n_zeros) = (floats().count(), floats().filter(|&x| x == 0.0).count());
     let n_weights = floats().filter(|x| (1e-9..1e4).contains(x)).count();
-    n >= 16 && n_weights > 0 && n_weights + n_zeros > n - n / 16
+    let n_others = n.saturating_sub(n_weights).saturating_sub(n_zeros);
+    n >= 16 && n_weights > 0 && n_others < n / 16
 }
 
 #[cfg(test)]

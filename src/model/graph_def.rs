@@ -19,7 +19,8 @@
 
 use super::wire::{self, Message};
 use super::{
-    Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair, tensor_proto,
+    Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair, numbered,
+    tensor_proto,
 };
 use crate::error::{Error, Result};
 
@@ -43,9 +44,9 @@ pub(super) const KIND: Kind = Kind {
 /// A file is a GraphDef from its first node on: what is wrong behind that is damage.
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
     let mut walk = Walk::new(files, file);
-    match walk.graph(Message::root(files[file].bytes)) {
-        Err(e) if walk.has_nodes() => Err(e.within(KIND.kind)),
-        Ok(()) if walk.has_nodes() => Ok(Some(walk.found())),
+    match walk.graph(Message::root(numbered(files, file).bytes)) {
+        Err(e) if walk.has_nodes => Err(e.within(KIND.kind)),
+        Ok(()) if walk.has_nodes => Ok(Some(walk.found())),
         _ => Ok(None),
     }
 }
@@ -71,8 +72,8 @@ pub(super) struct Walk {
     name: String,
     /// What is left of the bytes that names may take.
     name_bytes_left: usize,
-    /// Nodes of graphs met so far, those of functions not counted.
-    n_nodes: usize,
+    /// Whether the graphs met so far have a node; those of functions don't count.
+    has_nodes: bool,
     tensors: Vec<ModelTensor>,
 }
 
@@ -82,19 +83,14 @@ impl Walk {
         Self {
             file,
             name: String::new(),
-            name_bytes_left: files[file]
+            name_bytes_left: numbered(files, file)
                 .bytes
                 .len()
                 .saturating_mul(NAME_BYTES_PER_BYTE)
                 .saturating_add(NAME_BYTES_ALWAYS),
-            n_nodes: 0,
+            has_nodes: false,
             tensors: Vec::new(),
         }
-    }
-
-    /// Whether the graphs met so far have a node.
-    fn has_nodes(&self) -> bool {
-        self.n_nodes > 0
     }
 
     /// What the walk has found.
@@ -126,7 +122,7 @@ impl Walk {
                 1 => {
                     let node = field.message()?;
                     let name = node_name(node)?;
-                    self.n_nodes += 1;
+                    self.has_nodes = true;
                     self.at(&[name], |walk| walk.node_attrs(node))?;
                 }
                 2 => self.library(field.message()?)?,
@@ -264,9 +260,10 @@ impl Walk {
     /// AttrValue: a oneof of fields 1 to 10. `name_len` is how much of the present name a tensor
     /// gets that is the value itself.
     fn attr_value(&mut self, value: Message<'_>, name_len: usize, merged: bool) -> Result<()> {
-        let mut n_members = 0;
+        let mut n_members = 0usize;
         for field in value.fields() {
-            n_members += usize::from((1..=10).contains(&field?.number));
+            let is_member = (1..=10).contains(&field?.number);
+            n_members = n_members.saturating_add(is_member.into());
         }
         let merged = merged || n_members > 1;
         for field in value.fields() {
@@ -292,14 +289,14 @@ impl Walk {
                     self.at(&[&format!("[{n_tensors}]")], |walk| {
                         walk.tensor_here(tensor, merged)
                     })?;
-                    n_tensors += 1;
+                    n_tensors = n_tensors.saturating_add(1);
                 }
                 9 => {
                     let function = field.message()?;
                     self.at(&[&format!("[{n_functions}]")], |walk| {
                         walk.attr_map(function, 2, None, merged)
                     })?;
-                    n_functions += 1;
+                    n_functions = n_functions.saturating_add(1);
                 }
                 _ => {}
             }

@@ -19,7 +19,9 @@ mod space;
 
 pub(super) use part::{Part, error as offset_error};
 
-use super::{Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair};
+use super::{
+    Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair, numbered,
+};
 use crate::error::Result;
 use attribute::GlobalHeap;
 use dataset::Dataset;
@@ -47,7 +49,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let bytes = files[file].bytes;
+    let bytes = numbered(files, file).bytes;
     let tensors = tensors(file, bytes, 0..bytes.len(), "")?;
     Ok(tensors.map(|tensors| Found {
         files: vec![file],
@@ -86,7 +88,7 @@ fn find_signature(bytes: &[u8], start: usize) -> Option<usize> {
             rest.get(len..)
                 .is_some_and(|file| file.starts_with(SIGNATURE))
         })
-        .map(|len| start + len)
+        .and_then(|len| start.checked_add(len))
 }
 
 /// Reads the superblock at `start`: the address space, and the address of the root group. `None`
@@ -219,15 +221,16 @@ impl<'w, 'a> Walk<'w, 'a> {
                     ),
                 ));
             }
-            self.space.spend(size_of::<(u64, String)>() + name.len())?;
+            self.space.spend(size_of::<(u64, String)>())?;
+            self.space.spend(name.len())?;
             pending.push((link.address, name));
         }
         Ok(())
     }
 
     fn list(&mut self, name: &str, dataset: Dataset) -> Result<()> {
-        self.space
-            .spend(size_of::<ModelTensor>() + size_of_val(dataset.shape.as_slice()))?;
+        self.space.spend(size_of::<ModelTensor>())?;
+        self.space.spend(size_of_val(dataset.shape.as_slice()))?;
         self.tensors.push(ModelTensor {
             file: self.file,
             name: name.to_owned(),

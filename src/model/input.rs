@@ -45,7 +45,10 @@ impl Input {
             Ok(metadata) if metadata.is_dir() => input.add_folder(path, "", 0)?,
             Ok(_) => {
                 input.add_file(path, file_name(path)?)?;
-                let shards = shards_of_index(path, input.files[0].bytes.as_ref())?;
+                let shards = match &input.files[..] {
+                    [index] => shards_of_index(path, index.bytes.as_ref())?,
+                    _ => vec![],
+                };
                 input.is_folder = !shards.is_empty();
                 input.add_all(shards)?;
             }
@@ -123,7 +126,7 @@ impl Input {
                         path.display()
                     )));
                 }
-                true => self.add_folder(&path, &name, depth + 1)?,
+                true => self.add_folder(&path, &name, depth.saturating_add(1))?,
                 false => self.add_file(&path, name)?,
             }
         }

@@ -5,7 +5,9 @@
 
 mod zip;
 
-use super::{Changed, Found, InputFile, Kind, ModelKind, OutputFile, hdf5};
+use super::{
+    Changed, Found, InputFile, Kind, ModelKind, OutputFile, hdf5, numbered, numbered_mut, put_at,
+};
 use crate::error::Result;
 
 /// The member that makes a zip a model.
@@ -21,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let bytes = files[file].bytes;
+    let bytes = numbered(files, file).bytes;
     if !bytes.starts_with(zip::LOCAL_HEADER) {
         return Ok(None);
     }
@@ -69,11 +71,9 @@ fn repair(
     changed: &[Changed],
 ) -> Result<Vec<String>> {
     for &file in part {
-        let bytes = &mut files[file].bytes;
+        let bytes = &mut numbered_mut(files, file).bytes;
         for (at, crc) in new_crcs(bytes, file, changed)? {
-            if let Some(old) = bytes.get_mut(at..at + size_of_val(&crc)) {
-                old.copy_from_slice(&crc);
-            }
+            put_at(bytes, at, &crc)?;
         }
     }
     Ok(Vec::new())

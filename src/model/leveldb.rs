@@ -100,7 +100,8 @@ impl<'a> Table<'a> {
                     "expected the handle of a block, found none",
                 ));
             };
-            let free = blocks.last().map_or(0, |last| last.end + TRAILER_LEN)..index.range.start;
+            let after_last = |last: &Range<usize>| last.end.saturating_add(TRAILER_LEN);
+            let free = blocks.last().map_or(0, after_last)..index.range.start;
             blocks.push(check_handle(handle, &free, at)?);
             Ok(())
         })?;
@@ -176,12 +177,11 @@ impl<'a> Table<'a> {
 }
 
 /// Makes the checksum of an uncompressed block match its contents, which are at `block` in `file`.
-pub(super) fn repair_block(file: &mut [u8], block: &Range<usize>) {
-    let checksum = file.get(block.start..=block.end).map(masked_crc32c);
-    let stored = file.get_mut(block.end + 1..block.end + TRAILER_LEN);
-    if let (Some(checksum), Some(stored)) = (checksum, stored) {
-        stored.copy_from_slice(&checksum.to_le_bytes());
-    }
+pub(super) fn repair_block(file: &mut [u8], block: &Range<usize>) -> Result<()> {
+    // Behind the contents is the type of their compression.
+    let checksum = file.get(block.start..=block.end).map_or(0, masked_crc32c);
+    let checksum_at = block.end.saturating_add(1);
+    super::put_at(file, checksum_at, &checksum.to_le_bytes())
 }
 
 /// CRC-32C as LevelDB and TensorFlow store it: rotated and shifted, so that a checksum of bytes that

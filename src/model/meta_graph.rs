@@ -13,7 +13,7 @@
 
 use super::graph_def::{Walk, last_name};
 use super::wire::Message;
-use super::{Found, InputFile, Kind, ModelKind, nothing_to_repair};
+use super::{Found, InputFile, Kind, ModelKind, nothing_to_repair, numbered};
 use crate::error::{Result, Within};
 
 pub(super) const KIND: Kind = Kind {
@@ -23,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let bytes = files[file].bytes;
+    let bytes = numbered(files, file).bytes;
     if !is_meta_graph(bytes) {
         return Ok(None);
     }
@@ -70,10 +70,12 @@ pub(super) fn content(message: &[u8], number: u64) -> Option<&[u8]> {
 
 /// A varint and what is behind it.
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let len = bytes.iter().take(10).position(|&byte| byte < 0x80)? + 1;
-    let (varint, rest) = bytes.split_at_checked(len)?;
-    let value = varint
+    let last = bytes.iter().take(10).position(|&byte| byte < 0x80)?;
+    let (before, rest) = bytes.split_at_checked(last)?;
+    let (last, rest) = rest.split_first()?;
+    let value = before
         .iter()
+        .chain([last])
         .rev()
         .fold(0, |value, &byte| value << 7 | u64::from(byte & 0x7f));
     Some((value, rest))

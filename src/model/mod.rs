@@ -30,6 +30,7 @@ pub use usage::{Quantization, Role, TensorUsage, Usage, usage};
 
 use crate::error::{Error, Result};
 use crate::tensor::DType;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -206,22 +207,20 @@ const KINDS: &[Kind] = &[
 /// says what was found and at which offset.
 pub fn read(files: &[InputFile<'_>]) -> Result<Model> {
     let mut model = Model::default();
-    let mut is_taken = vec![false; files.len()];
+    let mut taken = HashSet::new();
     for kind in KINDS {
-        for file in 0..files.len() {
-            if is_taken[file] {
+        for (number, file) in files.iter().enumerate() {
+            if taken.contains(&number) {
                 continue;
             }
-            let found = (kind.read)(files, file).map_err(|error| match files.len() {
+            let found = (kind.read)(files, number).map_err(|error| match files.len() {
                 1 => error,
-                _ => error.within(files[file].name),
+                _ => error.within(file.name),
             })?;
             let Some(found) = found else {
                 continue;
             };
-            for &file in &found.files {
-                is_taken[file] = true;
-            }
+            taken.extend(found.files.iter().copied());
             model.parts.push(ModelPart {
                 kind: kind.kind,
                 files: found.files,
@@ -293,7 +292,8 @@ pub fn rewrite(files: &[InputFile<'_>], changes: &[Change]) -> Result<Rewritten>
                 )));
             }
         };
-        output[tensor.file].bytes[range.clone()].copy_from_slice(&change.bytes);
+        let file = numbered_mut(&mut output, tensor.file);
+        put_at(&mut file.bytes, range.start, &change.bytes)?;
         changed.push(Changed {
             file: tensor.file,
             range,
@@ -330,6 +330,40 @@ fn check_rewritten(model: &Model, output: &[OutputFile<'_>]) -> Result<()> {
         )),
         Err(e) => Err(e.within("a change of elements would damage the model")),
     }
+}
+
+/// The file with this number.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "numbers of files are given and found among all of them, and no file says one"
+)]
+fn numbered<F>(files: &[F], number: usize) -> &F {
+    &files[number]
+}
+
+/// The same, to be changed.
+#[expect(clippy::indexing_slicing, reason = "as in `numbered`")]
+fn numbered_mut<F>(files: &mut [F], number: usize) -> &mut F {
+    &mut files[number]
+}
+
+/// The folder of a file with this name, with the `/` behind it; empty for the model's root.
+fn folder_of(name: &str) -> &str {
+    let in_folder = name.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(in_folder).unwrap_or_default()
+}
+
+/// Puts bytes in the place of those that a reader found at this offset of a file.
+fn put_at(file: &mut [u8], at: usize, bytes: &[u8]) -> Result<()> {
+    let rest = file.get_mut(at..).unwrap_or_default();
+    let old = rest.get_mut(..bytes.len()).ok_or_else(|| {
+        wire::error(
+            at,
+            "expected what was read there, found the end of the file",
+        )
+    })?;
+    old.copy_from_slice(bytes);
+    Ok(())
 }
 
 /// For kinds that keep no checksums.

@@ -11,7 +11,9 @@
 use super::graph_def::Walk;
 use super::meta_graph::{content, is_meta_graph, meta_graph};
 use super::wire::{Message, Value};
-use super::{Changed, Found, InputFile, Kind, ModelKind, OutputFile};
+use super::{
+    Changed, Found, InputFile, Kind, ModelKind, OutputFile, folder_of, numbered, numbered_mut,
+};
 use crate::error::{Result, Within};
 use fingerprint64::fingerprint64;
 use std::ops::Range;
@@ -33,7 +35,7 @@ const INDEX: &str = "variables/variables.index";
 const CHECKPOINT_HASH: u32 = 5;
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let bytes = files[file].bytes;
+    let bytes = numbered(files, file).bytes;
     if !is_saved_model(bytes) {
         return Ok(None);
     }
@@ -76,7 +78,7 @@ fn repair(
     let &[file] = part else {
         return Ok(Vec::new());
     };
-    let folder = folder(&files[file]);
+    let folder = folder_of(numbered(files, file).name);
     let find = |name: &str| {
         files.iter().position(|file| {
             let name_in_folder = file.name.strip_prefix(folder);
@@ -86,7 +88,7 @@ fn repair(
     let Some(fingerprint) = find(FINGERPRINT) else {
         return Ok(Vec::new());
     };
-    let name = files[fingerprint].name;
+    let name = numbered(files, fingerprint).name;
     let warning = |what: &str| format!("{name}: {what}; TensorFlow loads the model all the same");
     let mut warnings = Vec::new();
     if changed.iter().any(|change| change.file == file) {
@@ -94,13 +96,15 @@ fn repair(
         warnings.push(warning(what));
     }
     let variables = format!("{folder}{VARIABLES}");
-    let is_of_variables = |change: &Changed| files[change.file].name.starts_with(&variables);
+    let is_of_variables =
+        |change: &Changed| numbered(files, change.file).name.starts_with(&variables);
     if changed.iter().any(is_of_variables)
         && let Some(index) = find(INDEX)
     {
-        let hash = fingerprint64(&files[index].bytes);
-        match with_checkpoint_hash(&files[fingerprint].bytes, hash) {
-            Ok(bytes) => files[fingerprint].bytes = bytes,
+        let hash = fingerprint64(&numbered(files, index).bytes);
+        let fingerprint = numbered_mut(files, fingerprint);
+        match with_checkpoint_hash(&fingerprint.bytes, hash) {
+            Ok(bytes) => fingerprint.bytes = bytes,
             Err(_) => {
                 let what = "its hash of variables.index is that of the model before the change";
                 warnings.push(warning(what));
@@ -110,23 +114,18 @@ fn repair(
     Ok(warnings)
 }
 
-/// The folder of a file, with the `/` behind it; empty for the model's root.
-fn folder<'a>(file: &OutputFile<'a>) -> &'a str {
-    let end = file.name.rfind('/').map_or(0, |slash| slash + 1);
-    &file.name[..end]
-}
-
 /// A FingerprintDef with another hash of the checkpoint, if it has one.
 fn with_checkpoint_hash(fingerprint: &[u8], hash: u64) -> Result<Vec<u8>> {
-    let mut new = Vec::with_capacity(fingerprint.len() + 9);
+    let mut new = Vec::with_capacity(fingerprint.len().saturating_add(9));
     let mut kept_to = 0;
+    // They ascend, and lie in the message.
     for place in places_of_hash(fingerprint)? {
-        new.extend(&fingerprint[kept_to..place.start]);
+        new.extend(fingerprint.get(kept_to..place.start).unwrap_or_default());
         push_varint(&mut new, u64::from(CHECKPOINT_HASH) << 3);
         push_varint(&mut new, hash);
         kept_to = place.end;
     }
-    new.extend(&fingerprint[kept_to..]);
+    new.extend(fingerprint.get(kept_to..).unwrap_or_default());
     Ok(new)
 }
 

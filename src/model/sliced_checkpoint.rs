@@ -12,7 +12,11 @@
 use super::leveldb::{self, Entry, SliceKey, Table};
 use super::tensor_proto::Shape;
 use super::wire::{self, Message, Value};
-use super::{Changed, Found, InputFile, Kind, ModelKind, ModelTensor, OutputFile, TensorData};
+use super::{
+    Changed, Found, InputFile, Kind, ModelKind, ModelTensor, OutputFile, TensorData, numbered,
+    numbered_mut,
+};
+use crate::cursor::range_len;
 use crate::error::{Result, Within};
 use crate::tensor::{DType, element_count};
 use std::collections::{HashMap, HashSet};
@@ -25,7 +29,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let Some(table) = Table::open(files[file].bytes)? else {
+    let Some(table) = Table::open(numbered(files, file).bytes)? else {
         return Ok(None);
     };
     let Some(Some(variables)) = table.header(|entry| read_header(entry.message()))? else {
@@ -138,7 +142,7 @@ fn read_slice(
     } else {
         key.name_with(&ranges)
     };
-    let shape: Vec<u64> = ranges.iter().map(|range| range.end - range.start).collect();
+    let shape: Vec<u64> = ranges.iter().map(range_len).collect();
     let range = find_elements(entry, dtype, &shape)?;
     Ok(Some(ModelTensor {
         file,
@@ -165,11 +169,11 @@ fn find_elements(entry: &Entry<'_>, dtype: DType, shape: &[u64]) -> Result<Optio
         return Ok(None);
     };
     let mut values = tensor.end()..tensor.end();
-    let mut n_values = 0;
+    let mut n_values = 0usize;
     for field in tensor.fields() {
         let field = field?;
         if field.number == number {
-            n_values += 1;
+            n_values = n_values.saturating_add(1);
             match field.value {
                 Value::Bytes(bytes) => values = bytes.range(),
                 // Not packed.
@@ -214,7 +218,7 @@ fn repair(
     changed: &[Changed],
 ) -> Result<Vec<String>> {
     for &file in part {
-        let bytes = &mut files[file].bytes;
+        let bytes = &mut numbered_mut(files, file).bytes;
         let Some(table) = Table::open(bytes)? else {
             continue;
         };
@@ -225,7 +229,7 @@ fn repair(
             .filter_map(|c| table.block_at(c.range.start).cloned())
             .collect();
         for block in blocks {
-            leveldb::repair_block(bytes, &block);
+            leveldb::repair_block(bytes, &block)?;
         }
     }
     Ok(Vec::new())

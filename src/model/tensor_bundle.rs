@@ -12,7 +12,10 @@
 use super::leveldb::{self, Entry, SliceKey, Table};
 use super::tensor_proto::Shape;
 use super::wire::{self, Message, Value};
-use super::{Changed, Found, InputFile, Kind, ModelKind, ModelTensor, OutputFile, TensorData};
+use super::{
+    Changed, Found, InputFile, Kind, ModelKind, ModelTensor, OutputFile, TensorData, numbered,
+    numbered_mut, put_at,
+};
 use crate::error::{Error, Result, Within};
 use crate::tensor::{DType, element_count};
 use std::collections::{HashMap, HashSet};
@@ -28,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let InputFile { name, bytes } = files[file];
+    let &InputFile { name, bytes } = numbered(files, file);
     let Some(table) = Table::open(bytes)? else {
         return Ok(None);
     };
@@ -36,7 +39,8 @@ fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
         return Ok(None);
     };
     let shards = find_shards(files, name, n_shards)?;
-    let shard_bytes: Vec<&[u8]> = shards.iter().map(|&shard| files[shard].bytes).collect();
+    let bytes_of = |&shard: &usize| numbered(files, shard).bytes;
+    let shard_bytes: Vec<&[u8]> = shards.iter().map(bytes_of).collect();
     let variables = read_variables(&table, &shard_bytes)?;
     for variable in &variables {
         variable.check(&shard_bytes)?;
@@ -117,9 +121,10 @@ pub(super) fn object_graph<'a>(
     let [index, shards @ ..] = part else {
         return Ok(None);
     };
-    let shards: Vec<&'a [u8]> = shards.iter().map(|&shard| files[shard].bytes).collect();
+    let bytes_of = |&file: &usize| numbered(files, file).bytes;
+    let shards: Vec<&'a [u8]> = shards.iter().map(bytes_of).collect();
     let mut found = None;
-    if let Some(table) = Table::open(files[*index].bytes)? {
+    if let Some(table) = Table::open(bytes_of(index))? {
         table.entries(|entry| {
             if entry.key == OBJECT_GRAPH
                 && let Some(variable) = Variable::read(entry, &shards)?
@@ -205,9 +210,13 @@ impl Variable {
                 6 => {
                     let end = fields.peek().and_then(|next| next.as_ref().ok());
                     let end = end.map_or(message.end(), |next| next.at);
-                    checksum = read_checksum(entry, field.value, end - message.start())
+                    let end_in_message = end.checked_sub(message.start());
+                    checksum = end_in_message
+                        .and_then(|end| read_checksum(entry, field.value, end))
                         .ok_or_else(|| wire::error(field.at, "expected a checksum of 32 bits"))?;
-                    checksum_at = entry.at.map(|_| end - size_of_val(&checksum));
+                    checksum_at = entry
+                        .at
+                        .and_then(|_| end.checked_sub(size_of_val(&checksum)));
                 }
                 7 => has_pieces = true,
                 _ => {}
@@ -355,7 +364,8 @@ fn repair(
         return Ok(Vec::new());
     };
     let changes = Changes::new(shards, changed);
-    let Some(table) = Table::open(&files[*index].bytes)?.filter(|_| !changes.0.is_empty()) else {
+    let index_bytes = &numbered(files, *index).bytes;
+    let Some(table) = Table::open(index_bytes)?.filter(|_| !changes.0.is_empty()) else {
         return Ok(Vec::new());
     };
     // A compressed index has no places that could be changed, so it becomes one that isn't.
@@ -363,18 +373,19 @@ fn repair(
         .is_compressed()
         .then(|| table.decompressed())
         .transpose()?;
-    let bytes = plain.as_deref().unwrap_or(&files[*index].bytes);
-    let shard_bytes: Vec<&[u8]> = shards.iter().map(|&s| &files[s].bytes[..]).collect();
+    let bytes = plain.as_deref().unwrap_or(index_bytes);
+    let bytes_of = |&shard: &usize| numbered(files, shard).bytes.as_slice();
+    let shard_bytes: Vec<&[u8]> = shards.iter().map(bytes_of).collect();
     let repairs = Repairs::find(bytes, &shard_bytes, &changes)?;
-    let index = &mut files[*index];
+    let index = numbered_mut(files, *index);
     if let Some(plain) = plain.filter(|_| !repairs.checksums.is_empty()) {
         index.bytes = plain;
     }
     for &(at, checksum) in &repairs.checksums {
-        index.bytes[at..at + size_of_val(&checksum)].copy_from_slice(&checksum.to_le_bytes());
+        put_at(&mut index.bytes, at, &checksum.to_le_bytes())?;
     }
     for block in &repairs.blocks {
-        leveldb::repair_block(&mut index.bytes, block);
+        leveldb::repair_block(&mut index.bytes, block)?;
     }
     match repairs.complaint(index.name) {
         Some(refused) => Err(Error::model(refused)),

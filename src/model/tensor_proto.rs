@@ -85,15 +85,13 @@ impl Shape {
 
     fn read_dim(&mut self, message: Message<'_>) -> Result<()> {
         let mut size = 0;
-        let mut n_sizes = 0;
         for field in message.fields() {
             let field = field?;
             if field.number == 1 {
                 size = field.varint()?;
-                n_sizes += 1;
             }
         }
-        self.once &= n_sizes <= 1;
+        self.once &= message.count(1)? <= 1;
         // An unknown dimension is -1: the top bit of an int64 is set.
         self.known &= i64::try_from(size).is_ok() && self.dims.len() < MAX_RANK;
         if self.known {
@@ -149,7 +147,7 @@ impl<'a> Values<'a> {
                 repeats: elements,
             });
         };
-        let count = values.bytes.len() / width;
+        let count = values.bytes.len().checked_div(width)?;
         let repeats = elements.checked_sub(u64::try_from(count).ok()?)?;
         let fits = match number {
             4 => repeats == 0,
@@ -159,7 +157,7 @@ impl<'a> Values<'a> {
             12 => dtype == DType::Complex128,
             _ => is_float8(dtype),
         };
-        (fits && values.bytes.len() == count * width).then(|| TensorData::Raw {
+        (fits && values.bytes.len().is_multiple_of(width)).then(|| TensorData::Raw {
             range: values.range(),
             repeats,
         })

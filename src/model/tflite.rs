@@ -15,7 +15,9 @@
 //! a byte. There are no checksums.
 
 use super::wire::error;
-use super::{Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair};
+use super::{
+    Found, InputFile, Kind, ModelKind, ModelTensor, TensorData, nothing_to_repair, numbered,
+};
 use crate::error::{Result, Within};
 use crate::tensor::{DType, element_count};
 use flatbuffer::{Table, Vector, root};
@@ -74,7 +76,7 @@ const MEMORY_PER_BYTE: usize = 16;
 const MEMORY_ALWAYS: usize = 1 << 20;
 
 fn read(files: &[InputFile<'_>], file: usize) -> Result<Option<Found>> {
-    let bytes = files[file].bytes;
+    let bytes = numbered(files, file).bytes;
     let (at, identifier) = IDENTIFIER;
     if !bytes.get(at..).is_some_and(|b| b.starts_with(identifier)) {
         return Ok(None);
@@ -174,9 +176,10 @@ impl<'a> Walk<'a> {
         if rank > MAX_RANK || name_bytes > MAX_NAME_BYTES {
             return Ok(None);
         }
-        self.memory_left = self
-            .memory_left
-            .checked_sub(size_of::<Listed>() + rank * size_of::<u64>() + name_bytes)
+        let shape_bytes = rank.saturating_mul(size_of::<u64>());
+        self.memory_left = [size_of::<Listed>(), shape_bytes, name_bytes]
+            .into_iter()
+            .try_fold(self.memory_left, usize::checked_sub)
             .ok_or_else(|| {
                 tensor.error(format!(
                     "expected tensors that take at most {MEMORY_PER_BYTE} times the file, found more"
@@ -241,10 +244,12 @@ fn place(
     range: Range<usize>,
     is_sparse: bool,
 ) -> (Vec<u64>, TensorData) {
-    let stored = dtype
+    let whole = dtype
         .width()
-        .filter(|width| range.len().is_multiple_of(*width))
-        .map(|width| (range.len() / width) as u64);
+        .filter(|&width| range.len().is_multiple_of(width));
+    let stored = whole
+        .and_then(|width| range.len().checked_div(width))
+        .map(|n| n as u64);
     let raw = TensorData::Raw { range, repeats: 0 };
     match (stored, is_sparse) {
         (Some(stored), true) => (vec![stored], raw),

@@ -60,7 +60,7 @@ pub(super) struct Bytes<'a> {
 impl Bytes<'_> {
     /// Where the bytes are in the file.
     pub(super) fn range(&self) -> Range<usize> {
-        self.start..self.start + self.bytes.len()
+        self.start..self.start.saturating_add(self.bytes.len())
     }
 }
 
@@ -90,8 +90,9 @@ impl<'a> Message<'a> {
 
     /// How often field `number` occurs.
     pub(super) fn count(&self, number: u32) -> Result<usize> {
-        self.fields()
-            .try_fold(0, |n, field| Ok(n + usize::from(field?.number == number)))
+        self.fields().try_fold(0usize, |n, field| {
+            Ok(n.saturating_add((field?.number == number).into()))
+        })
     }
 
     /// The messages in its fields `number`, in file order.
@@ -114,7 +115,7 @@ impl<'a> Message<'a> {
 
     /// Offset of the first byte after it in the file.
     pub(super) fn end(&self) -> usize {
-        self.start + self.bytes.len()
+        self.start.saturating_add(self.bytes.len())
     }
 }
 
@@ -138,7 +139,8 @@ impl<'a> Field<'a> {
     /// The value of a field that must be a message.
     pub(super) fn message(&self) -> Result<Message<'a>> {
         let Bytes { bytes, start } = self.bytes()?;
-        if self.depth == MAX_DEPTH {
+        let depth = self.depth.saturating_add(1);
+        if depth > MAX_DEPTH {
             return Err(error(
                 self.at,
                 format!("expected at most {MAX_DEPTH} nested messages, found more"),
@@ -147,7 +149,7 @@ impl<'a> Field<'a> {
         Ok(Message {
             bytes,
             start,
-            depth: self.depth + 1,
+            depth,
         })
     }
 
@@ -267,9 +269,15 @@ impl<'a> Fields<'a> {
                     ),
                 )
             })?;
-        self.rest = rest;
-        self.at += bytes.len();
+        self.advance(rest);
         Ok(Bytes { bytes, start })
+    }
+
+    /// Goes on to what is left.
+    fn advance(&mut self, rest: &'a [u8]) {
+        let n_taken = self.rest.len().saturating_sub(rest.len());
+        self.at = self.at.saturating_add(n_taken);
+        self.rest = rest;
     }
 
     fn varint(&mut self) -> Result<u64> {
@@ -282,8 +290,7 @@ impl<'a> Fields<'a> {
                     "expected a varint, found the end of the message",
                 ));
             };
-            self.rest = rest;
-            self.at += 1;
+            self.advance(rest);
             let bits = u64::from(byte & 0x7f);
             if shift == 63 && bits > 1 {
                 break;

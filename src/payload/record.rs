@@ -340,6 +340,7 @@ impl<'a> Record<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::super::{EncodeOptions, PayloadSpec, encode};
     use super::*;

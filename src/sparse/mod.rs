@@ -453,6 +453,7 @@ pub(crate) fn bitmap_histogram(members: &[u32], n: u32) -> [u32; 256] {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

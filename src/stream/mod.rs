@@ -207,6 +207,7 @@ fn read_body<'a>(cursor: &mut Cursor<'a>, packed_bytes: usize) -> Result<Body<'a
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

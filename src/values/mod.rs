@@ -285,6 +285,7 @@ pub(crate) fn to_le_bytes<W: Word>(entries: &[W]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

@@ -44,9 +44,10 @@ pub(super) fn read<W: Word>(
 /// The bytes of the rotated `entries`, most significant first: one plane for each.
 pub(crate) fn split<W: Word>(entries: &[W], rotation: u8) -> Vec<Vec<u8>> {
     let mut planes = vec![Vec::with_capacity(entries.len()); W::WIDTH];
-    let mut bytes = vec![0; W::WIDTH];
+    let mut bytes = [0; 16];
+    let (bytes, _) = bytes.split_at_mut(W::WIDTH);
     for entry in entries {
-        entry.rotate_left(u32::from(rotation)).put_le(&mut bytes);
+        entry.rotate_left(u32::from(rotation)).put_le(bytes);
         for (plane, &byte) in planes.iter_mut().zip(bytes.iter().rev()) {
             plane.push(byte);
         }

@@ -105,7 +105,7 @@ fn collection<'a>(space: &mut Space<'a>, address: u64) -> Result<HashMap<u32, &'
         }
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         objects.insert(u32::from(number), part.take(len)?);
-        let padding = len.next_multiple_of(8) - len;
+        let padding = len.wrapping_neg() % 8;
         part.take(padding.min(part.rest().len()))?;
     }
     Ok(objects)

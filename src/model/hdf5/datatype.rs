@@ -113,14 +113,14 @@ fn floating_point(header: &Header, message: &mut Part<'_>) -> Result<Datatype> {
     let places = message.array()?;
     let bias = message.u32()?;
     // Where the exponent is, its bits, and the same of the mantissa.
-    let (dtype, sign) = match (header.size, places, bias) {
-        (2, [10, 5, 0, 10], 15) => (DType::Float16, 15),
-        (2, [7, 8, 0, 7], 127) => (DType::Bfloat16, 15),
-        (4, [23, 8, 0, 23], 127) => (DType::Float32, 31),
-        (8, [52, 11, 0, 52], 1023) => (DType::Float64, 63),
+    let (dtype, precision, sign) = match (header.size, places, bias) {
+        (2, [10, 5, 0, 10], 15) => (DType::Float16, 16, 15),
+        (2, [7, 8, 0, 7], 127) => (DType::Bfloat16, 16, 15),
+        (4, [23, 8, 0, 23], 127) => (DType::Float32, 32, 31),
+        (8, [52, 11, 0, 52], 1023) => (DType::Float64, 64, 63),
         _ => return Ok(Datatype::Unknown),
     };
-    if bit_offset_and_precision != (sign + 1) << 16 {
+    if bit_offset_and_precision != precision << 16 {
         return Ok(Datatype::Unknown);
     }
     let little_endian = sign << 8 | IMPLIED;

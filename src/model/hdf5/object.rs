@@ -110,7 +110,12 @@ impl<'a> Object<'a> {
             // Bodies are padded: nothing can be left over.
             Framing::Version1 => 1,
             // What is too short for a message is a gap.
-            Framing::Version2 { has_creation_order } => 4 + 2 * usize::from(has_creation_order),
+            Framing::Version2 {
+                has_creation_order: false,
+            } => 4,
+            Framing::Version2 {
+                has_creation_order: true,
+            } => 6,
         };
         while chunk.rest().len() >= header_len {
             let (kind, len, flags) = match framing {
@@ -121,7 +126,9 @@ impl<'a> Object<'a> {
                 }
                 Framing::Version2 { has_creation_order } => {
                     let header = (u16::from(chunk.u8()?), chunk.u16()?, chunk.u8()?);
-                    chunk.take(2 * usize::from(has_creation_order))?;
+                    if has_creation_order {
+                        chunk.take(2)?;
+                    }
                     header
                 }
             };
@@ -149,15 +156,13 @@ fn header_2<'a>(space: &mut Space<'a>, address: u64) -> Result<(Framing, Part<'a
     let mut header = space.part(address, 6, "an object header")?;
     header.take(5)?;
     let flags = header.u8()?;
-    let mut before_len = 6;
-    if flags & TIMES != 0 {
-        before_len += 16;
-    }
-    if flags & PHASE_CHANGE != 0 {
-        before_len += 4;
-    }
+    let times_len = if flags & TIMES != 0 { 16 } else { 0 };
+    let phase_change_len = if flags & PHASE_CHANGE != 0 { 4 } else { 0 };
     let width = 1 << (flags & SIZE_WIDTH);
-    let len_at = address.saturating_add(before_len);
+    let len_at = address
+        .saturating_add(6)
+        .saturating_add(times_len)
+        .saturating_add(phase_change_len);
     let len = space.part(len_at, width, "an object header")?.number()?;
     let start = len_at.saturating_add(width);
     let messages = space.part(start, len, "header messages")?;

@@ -41,7 +41,8 @@ impl<'a> Part<'a> {
             )));
         };
         self.rest = rest;
-        self.at += n;
+        // No further than the end of the file.
+        self.at = self.at.saturating_add(n);
         Ok(head)
     }
 

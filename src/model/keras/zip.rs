@@ -20,9 +20,6 @@ const END_64_LOCATOR_LEN: usize = 20;
 /// The longest comment.
 const MAX_COMMENT_LEN: usize = 65_535;
 
-/// Where an entry of the central directory has the CRC-32.
-const CENTRAL_CRC_AT: usize = 16;
-
 /// Header id of the extra field with sizes of 64 bits.
 const ZIP64: u16 = 1;
 
@@ -35,8 +32,8 @@ const NOT_PLAIN: u16 = 0x0001 | 0x0020 | 0x0040 | 0x2000;
 /// A member as the central directory describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<'a> {
-    /// Offset of the entry in the file.
-    at: usize,
+    /// Offset in the file of what it says the CRC-32 is.
+    crc_at: usize,
     flags: u16,
     method: u16,
     crc: u32,
@@ -125,7 +122,7 @@ fn find_end(file: &[u8]) -> Result<usize> {
         .checked_sub(END_LEN)
         .filter(|&at| starts_end(at) && last_bytes.ends_with(&[0, 0]))
         .or_else(|| (0..last_bytes.len()).rev().find(|&at| starts_end(at)))
-        .map(|at| first + at)
+        .and_then(|at| first.checked_add(at))
         .ok_or_else(|| {
             offset_error(
                 file.len(),
@@ -155,11 +152,11 @@ fn read_end_64(file: &[u8], end_at: usize) -> Result<Option<(usize, u64, u64, u6
 
 impl<'a> Entry<'a> {
     fn read(directory: &mut Part<'a>) -> Result<Self> {
-        let at = directory.at();
         directory.expect(CENTRAL_HEADER)?;
         directory.take(4)?;
         let (flags, method) = (directory.u16()?, directory.u16()?);
         directory.take(4)?;
+        let crc_at = directory.at();
         let crc = directory.u32()?;
         let lens = [directory.u32()?, directory.u32()?];
         let [name_len, extra_len, comment_len] =
@@ -175,7 +172,7 @@ impl<'a> Entry<'a> {
         let [stored_len, len] = lens;
         let [len, stored_len, local_at] = widen(extra, [len, stored_len, local_at])?;
         Ok(Self {
-            at,
+            crc_at,
             flags,
             method,
             crc,
@@ -262,7 +259,7 @@ impl<'a> Member<'a> {
         local.take(usize::try_from(entry.stored_len).unwrap_or(usize::MAX))?;
         let content = start..local.at();
 
-        let mut crcs_at = vec![entry.at + CENTRAL_CRC_AT];
+        let mut crcs_at = vec![entry.crc_at];
         let mut end = content.end;
         let mut is_whole = (crc, stored_len, len) == (entry.crc, entry.stored_len, entry.len);
         if is_whole {
@@ -300,10 +297,10 @@ fn find_descriptor(rest: Part<'_>, entry: &Entry<'_>) -> Option<(usize, usize)> 
         .find_map(|(signature, width): (&[u8], usize)| {
             let (stored_len, _) = stored_len.split_at_checked(width)?;
             let (len, _) = len.split_at_checked(width)?;
-            let descriptor = [signature, &crc, stored_len, len].concat();
-            rest.rest().starts_with(&descriptor).then(|| {
-                let at = rest.at();
-                (at + signature.len(), at + descriptor.len())
-            })
+            let mut rest = rest;
+            rest.expect(signature).ok()?;
+            let crc_at = rest.at();
+            rest.expect(&[&crc, stored_len, len].concat()).ok()?;
+            Some((crc_at, rest.at()))
         })
 }

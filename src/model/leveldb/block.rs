@@ -51,7 +51,10 @@ impl<'a> Block<'a> {
 
     /// Offset in the file of what stands at `pos` in the contents, if it stands there as it is.
     fn file_offset(&self, pos: usize) -> Option<usize> {
-        matches!(self.contents, Cow::Borrowed(_)).then_some(self.range.start + pos)
+        match self.contents {
+            Cow::Borrowed(_) => self.range.start.checked_add(pos),
+            Cow::Owned(_) => None,
+        }
     }
 
     /// An error at `pos` in the contents.
@@ -84,7 +87,7 @@ impl<'a> Block<'a> {
             .map(|(entries, restarts)| (entries, restarts.as_chunks().0))
             .ok_or_else(|| {
                 self.error(
-                    end - 4,
+                    rest.len(),
                     format!(
                         "expected 1 to {} restarts in a block, found {n_restarts}",
                         rest.len() / 4
@@ -115,7 +118,7 @@ impl<'a> Block<'a> {
         // The first entry has nothing to share.
         let mut key_len = 0;
         while !rest.is_empty() {
-            let pos = entries.len() - rest.len();
+            let pos = entries.len().saturating_sub(rest.len());
             let (shared, entry) = self.take_entry(&mut rest, pos)?;
             let is_restart = restarts.next_if(|&r| u64::from(r) == pos as u64).is_some();
             let can_share = if is_restart { 0 } else { key_len };
@@ -145,19 +148,17 @@ impl<'a> Block<'a> {
     /// The next entry, which is at `pos`: how many bytes its key shares, and the entry with the rest
     /// of its key.
     fn take_entry<'c>(&'c self, rest: &mut &'c [u8], pos: usize) -> Result<(usize, Entry<'c>)> {
-        let end = pos + rest.len();
+        let len = rest.len();
         let mut take = || {
             let (shared, key_len, value_len) = (take_len(rest)?, take_len(rest)?, take_len(rest)?);
-            Some((
-                shared,
-                rest.split_off(..key_len)?,
-                rest.split_off(..value_len)?,
-            ))
+            let key = rest.split_off(..key_len)?;
+            let value_pos = pos.checked_add(len.checked_sub(rest.len())?)?;
+            Some((shared, key, value_pos, rest.split_off(..value_len)?))
         };
-        let Some((shared, key, value)) = take() else {
+        let Some((shared, key, value_pos, value)) = take() else {
             return Err(self.error(pos, "expected an entry, found the end of its block"));
         };
-        let at = self.file_offset(end - rest.len() - value.len());
+        let at = self.file_offset(value_pos);
         Ok((
             shared,
             Entry {

@@ -198,8 +198,9 @@ fn take_signed(rest: &mut &[u8]) -> Option<i64> {
     let bits = bytes
         .iter()
         .fold(0, |bits, &byte| bits << 8 | u64::from(byte ^ inversion));
-    let n_value_bits = 7 * len - 1;
-    let value = i64::try_from(bits & ((1 << n_value_bits) - 1)).ok()?;
+    // Of each byte one bit says how many there are, and one more ends those.
+    let n_value_bits = len.checked_mul(7)?.checked_sub(1)?;
+    let value = i64::try_from(bits & !(u64::MAX << n_value_bits)).ok()?;
     // With 8 bytes, the zero behind the ones is in the second.
     let zero = bits >> n_value_bits & 1;
     (zero == 0).then_some(if inversion == 0 { value } else { !value })

@@ -14,12 +14,10 @@ pub(super) fn push_entry(contents: &mut Vec<u8>, shared: usize, rest: &[u8], val
 
 /// Adds the restarts, with which contents end.
 pub(super) fn push_restarts(contents: &mut Vec<u8>, restarts: &[u32]) {
-    let mut n_restarts = 0u32;
-    for restart in restarts {
-        contents.extend(restart.to_le_bytes());
-        n_restarts += 1;
+    let n_restarts = restarts.len() as u32;
+    for number in restarts.iter().chain([&n_restarts]) {
+        contents.extend(number.to_le_bytes());
     }
-    contents.extend(n_restarts.to_le_bytes());
 }
 
 /// Adds a block with its trailer, and returns its handle. The contents are as they are after
@@ -28,19 +26,17 @@ pub(super) fn push_block(file: &mut Vec<u8>, contents: &[u8], compression: u8) -
     let mut handle = Vec::new();
     push_varint(&mut handle, file.len());
     push_varint(&mut handle, contents.len());
-    let start = file.len();
-    file.extend_from_slice(contents);
-    file.push(compression);
-    let checksum = masked_crc32c(&file[start..]);
-    file.extend(checksum.to_le_bytes());
+    let block = [contents, &[compression]].concat();
+    file.extend_from_slice(&block);
+    file.extend(masked_crc32c(&block).to_le_bytes());
     handle
 }
 
 /// Adds a footer with the handles of the metaindex and of the index.
 pub(super) fn push_footer(file: &mut Vec<u8>, handles: &[u8]) {
-    let padded_len = file.len() + FOOTER_LEN - MAGIC.len();
-    file.extend_from_slice(handles);
-    file.resize(padded_len, 0);
+    let mut footer = handles.to_vec();
+    footer.resize(FOOTER_LEN.saturating_sub(MAGIC.len()), 0);
+    file.extend(footer);
     file.extend_from_slice(MAGIC);
 }
 

@@ -1,6 +1,12 @@
 //! FarmHash's `Fingerprint64`, as TensorFlow uses it: a hash of bytes that is the same everywhere
 //! and for ever. It proves nothing against an adversary.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "offsets lie inside the length that each function is for; what is computed wraps, as it is to"
+)]
+
 use std::num::Wrapping as W;
 
 const K0: W<u64> = W(0xc3a5_c85c_97cb_3127);

@@ -39,7 +39,7 @@ impl<'a> Table<'a> {
         let back = i32::from_le_bytes(array(file, at)?);
         let vtable = i64::try_from(at)
             .ok()
-            .and_then(|at| usize::try_from(at - i64::from(back)).ok())
+            .and_then(|at| usize::try_from(at.checked_sub(back.into())?).ok())
             .ok_or_else(|| error(at, "expected a table, found one without a vtable"))?;
         let len = usize::from(u16::from_le_bytes(array(file, vtable)?));
         Ok(Self {
@@ -57,13 +57,13 @@ impl<'a> Table<'a> {
     /// Where field `number` is; `None` where the table leaves it out.
     fn place(&self, number: u16) -> Result<Option<usize>> {
         // Behind the lengths of the vtable and of the table.
-        let slot = 4 + 2 * usize::from(number);
-        let Some(offset) = self.vtable.get(slot..slot + 2) else {
-            return Ok(None);
-        };
-        match u16::from_le_bytes(array(offset, 0)?) {
-            0 => Ok(None),
-            offset => add(self.at, usize::from(offset)).map(Some),
+        let (slots, _) = self.vtable.get(4..).unwrap_or_default().as_chunks();
+        match slots
+            .get(usize::from(number))
+            .map(|&slot| u16::from_le_bytes(slot))
+        {
+            None | Some(0) => Ok(None),
+            Some(offset) => add(self.at, usize::from(offset)).map(Some),
         }
     }
 
@@ -137,7 +137,8 @@ impl<'a> Vector<'a> {
 
     /// Where its elements are in the file.
     pub(in crate::model) fn range(self) -> Range<usize> {
-        self.at..self.at + self.len * self.width
+        let n_bytes = self.len.saturating_mul(self.width);
+        self.at..self.at.saturating_add(n_bytes)
     }
 
     /// Its elements.

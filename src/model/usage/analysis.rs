@@ -1,8 +1,14 @@
 //! What becomes of values: whether they are parameters, which op multiplies by them, what they are
 //! the same as. Each question is one walk along the edges, linear in their number.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "values, nodes and edges are numbered by the flow, and each list has an item for each of them"
+)]
+
 use super::flow::{Flow, Place};
 use super::op;
+use std::ops::Range;
 
 /// What a value is the same as, bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +91,10 @@ impl Analysis {
 /// What flows around in a loop is computed if any turn computes it. An argument of a function is
 /// computed if it is so in every call: a weight stays one, although the same function is also called
 /// with something else.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "an edge is counted once, and taken off once: when its value is found to be computed"
+)]
 fn computed(flow: &Flow<'_, '_>, forth: &Lists, sources: &[Option<usize>]) -> Vec<bool> {
     let mut n_parameters = vec![0usize; flow.places.len()];
     for edge in flow.edges.iter().filter(|edge| !edge.is_back) {
@@ -163,6 +173,10 @@ struct Lists {
 }
 
 impl Lists {
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "there is a start more than values, and all starts are at most the number of edges"
+    )]
     fn new(flow: &Flow<'_, '_>, ends: impl Fn(&super::flow::Edge) -> (usize, usize)) -> Self {
         let mut starts = vec![0; flow.places.len() + 1];
         for edge in &flow.edges {
@@ -187,9 +201,18 @@ impl Lists {
         }
     }
 
+    /// Where the list of a value is.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "values are numbered below their number"
+    )]
+    fn range(&self, value: usize) -> Range<usize> {
+        self.starts[value]..self.starts[value + 1]
+    }
+
     /// The edges at a value.
     fn of(&self, value: usize) -> &[usize] {
-        &self.edges[self.starts[value]..self.starts[value + 1]]
+        &self.edges[self.range(value)]
     }
 
     /// Goes from a value along the edges, as far as `visit` says yes.
@@ -197,7 +220,7 @@ impl Lists {
         let mut open = vec![start];
         while let Some(value) = open.pop() {
             if visit(value) {
-                open.extend(&self.ends[self.starts[value]..self.starts[value + 1]]);
+                open.extend(&self.ends[self.range(value)]);
             }
         }
     }

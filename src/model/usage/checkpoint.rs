@@ -8,7 +8,7 @@
 
 use super::findings::of_file;
 use crate::error::Result;
-use crate::model::{InputFile, Model, ModelKind, leveldb, tensor_bundle};
+use crate::model::{InputFile, Model, ModelKind, folder_of, leveldb, numbered, tensor_bundle};
 use std::collections::HashMap;
 
 /// The tensors of a checkpoint. Empty for a graph that has none.
@@ -38,8 +38,8 @@ impl<'m> Checkpoint<'m> {
         file: usize,
         kind: ModelKind,
     ) -> Self {
-        let graph = files[file].name;
-        let folder = folder(graph);
+        let graph = numbered(files, file).name;
+        let folder = folder_of(graph);
         let mut is_one = true;
         let mut prefix = None;
         let mut parts = Vec::new();
@@ -58,7 +58,7 @@ impl<'m> Checkpoint<'m> {
                     of_part.strip_prefix(folder) == Some("variables/variables")
                 }
                 ModelKind::MetaGraphDef => graph.strip_suffix(".meta") == Some(of_part),
-                _ => self::folder(name) == folder,
+                _ => folder_of(name) == folder,
             };
             if belongs {
                 is_one &= *prefix.get_or_insert(of_part) == of_part;
@@ -75,7 +75,7 @@ impl<'m> Checkpoint<'m> {
             }
             for &file in &part.files {
                 for number in of_file(model, file) {
-                    checkpoint.add(&model.tensors[number].name, number);
+                    checkpoint.add(&numbered(&model.tensors, number).name, number);
                 }
             }
         }
@@ -119,11 +119,6 @@ impl<'m> Checkpoint<'m> {
             bundle => tensor_bundle::object_graph(files, bundle),
         }
     }
-}
-
-/// The folder of a file, with the `/` behind it; empty for the model's root.
-fn folder(name: &str) -> &str {
-    &name[..name.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
 /// The name of a shard without its number.

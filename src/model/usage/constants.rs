@@ -1,5 +1,10 @@
 //! Which tensors a graph's constants are: those that stand inside the messages of their nodes.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "nodes and functions are numbered by the graph, and a scope is one of its functions or none"
+)]
+
 use super::findings::{Findings, of_file};
 use super::flow::Place;
 use super::variables::Search;
@@ -15,7 +20,7 @@ impl Search<'_, '_, '_> {
     pub(super) fn constants(&self, findings: &Findings<'_>, file: usize) -> Result<Constants> {
         let tensors = &findings.model.tensors;
         let numbers = of_file(findings.model, file);
-        let (first, of_file) = (numbers.start, &tensors[numbers]);
+        let of_file = tensors.get(numbers.clone()).unwrap_or_default();
         let raw = |tensor: &ModelTensor| match &tensor.data {
             TensorData::Raw { range, .. } => Some((range.start, range.end)),
             TensorData::Opaque => None,
@@ -24,13 +29,12 @@ impl Search<'_, '_, '_> {
         let n_raw = of_file.partition_point(|tensor| raw(tensor).is_some());
         let (of_file, opaque) = of_file.split_at(n_raw);
         let mut by_name: HashMap<&str, Option<usize>> = HashMap::new();
-        for (i, tensor) in opaque.iter().enumerate() {
-            let number = by_name
+        let opaque_numbers = numbers.clone().skip(n_raw);
+        for (number, tensor) in opaque_numbers.zip(opaque) {
+            by_name
                 .entry(&tensor.name)
-                .or_insert(Some(first + n_raw + i));
-            if *number != Some(first + n_raw + i) {
-                *number = None;
-            }
+                .and_modify(|known| *known = None)
+                .or_insert(Some(number));
         }
         let mut constants = Constants::new();
         for (value, place) in self.flow.places.iter().enumerate() {
@@ -48,7 +52,7 @@ impl Search<'_, '_, '_> {
                 .partition_point(|tensor| raw(tensor).is_some_and(|(s, _)| s < message.start()));
             let is_inside = |tensor| raw(tensor).is_some_and(|(_, end)| end <= message.end());
             let number = match of_file.get(found) {
-                Some(tensor) if is_inside(tensor) => Some(first + found),
+                Some(tensor) if is_inside(tensor) => numbers.clone().nth(found),
                 _ => match node.scope.checked_sub(1) {
                     None => by_name.get(node.def.name.as_str()).copied().flatten(),
                     Some(f) => {

@@ -8,27 +8,27 @@
 //! weight is looked at.
 
 use super::findings::{Findings, may_be_weight};
-use crate::model::{InputFile, ModelKind, TensorData};
-use std::collections::HashMap;
+use crate::model::{InputFile, ModelKind, TensorData, numbered};
+use std::collections::{HashMap, HashSet};
 
 /// Joins the copies that a model has.
 pub(super) fn find(findings: &mut Findings<'_>, files: &[InputFile<'_>]) {
     let model = findings.model;
-    let mut has_functions = vec![false; files.len()];
+    let mut have_functions: HashSet<usize> = HashSet::new();
     for part in &model.parts {
         if let ModelKind::GraphDef | ModelKind::MetaGraphDef | ModelKind::SavedModel = part.kind {
-            part.files
-                .iter()
-                .for_each(|&file| has_functions[file] = true);
+            have_functions.extend(&part.files);
         }
     }
     let mut copies: HashMap<_, Vec<usize>> = HashMap::new();
     for (number, tensor) in model.tensors.iter().enumerate() {
         let place = tensor.name.split_once('/');
         let place = place.and_then(|(function, node)| Some((stem(function)?, node)));
-        if let (Some(place), true, true) =
-            (place, may_be_weight(tensor), has_functions[tensor.file])
-            && !tensor.name.contains(':')
+        if let (Some(place), true, true) = (
+            place,
+            may_be_weight(tensor),
+            have_functions.contains(&tensor.file),
+        ) && !tensor.name.contains(':')
             && let TensorData::Raw { .. } = tensor.data
         {
             let what = (tensor.file, place, tensor.dtype, &tensor.shape);
@@ -39,9 +39,9 @@ pub(super) fn find(findings: &mut Findings<'_>, files: &[InputFile<'_>]) {
     for numbers in copies.values().filter(|numbers| numbers.len() > 1) {
         let mut first: HashMap<(&[u8], u64), usize> = HashMap::new();
         for &number in numbers {
-            let tensor = &model.tensors[number];
+            let tensor = numbered(&model.tensors, number);
             if let TensorData::Raw { range, repeats } = &tensor.data
-                && let Some(bytes) = files[tensor.file].bytes.get(range.clone())
+                && let Some(bytes) = numbered(files, tensor.file).bytes.get(range.clone())
             {
                 let first = *first.entry((bytes, *repeats)).or_insert(number);
                 findings.join(first, number);

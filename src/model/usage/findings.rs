@@ -1,5 +1,10 @@
 //! What has been found out about tensors so far, and how it adds up.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "tensors are numbered as the model's, and each list has an item for each of them"
+)]
+
 use super::{Quantization, Role, TensorUsage, Usage};
 use crate::model::{Model, ModelTensor, TensorData};
 use crate::tensor::{DType, ElementClass, element_count};
@@ -140,8 +145,9 @@ impl<'m> Findings<'m> {
 
 /// The numbers of a file's tensors.
 pub(super) fn of_file(model: &Model, file: usize) -> Range<usize> {
-    let before = |n| model.tensors.partition_point(|tensor| tensor.file < n);
-    before(file)..before(file + 1)
+    let start = model.tensors.partition_point(|tensor| tensor.file < file);
+    let end = model.tensors.partition_point(|tensor| tensor.file <= file);
+    start..end
 }
 
 /// Whether a tensor has rows and columns of elements that weights have.

@@ -5,6 +5,12 @@
 //! that are handed in, and its result may come out of any of its calls. So the graph of values is as
 //! large as the file, but for functions that are called by turns (`Case`): edges have a limit.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "nodes and functions are numbered by the graph, values by the flow, and each list has an item for each \
+              of them"
+)]
+
 use super::graph::Graph;
 use super::names::Names;
 use super::op;
@@ -62,7 +68,7 @@ impl<'g, 'a> Flow<'g, 'a> {
         let n_inputs: usize = graph
             .nodes
             .iter()
-            .map(|node| 1 + node.def.input.len())
+            .map(|node| node.def.input.len().saturating_add(1))
             .sum();
         let mut flow = Self {
             graph,
@@ -86,9 +92,9 @@ impl<'g, 'a> Flow<'g, 'a> {
             let inputs = inputs.collect();
             flow.inputs.push(inputs);
         }
-        for (i, function) in graph.functions.iter().enumerate() {
+        for (scope, function) in (1..).zip(&graph.functions) {
             let results = function.results.iter();
-            let results = results.map(|(_, name)| flow.resolve(&names, i + 1, name));
+            let results = results.map(|(_, name)| flow.resolve(&names, scope, name));
             let results = results.collect();
             flow.results.push(results);
         }
@@ -105,8 +111,9 @@ impl<'g, 'a> Flow<'g, 'a> {
     /// The value at a place.
     pub(super) fn intern(&mut self, place: Place) -> usize {
         *self.numbers.entry(place).or_insert_with(|| {
+            let value = self.places.len();
             self.places.push(place);
-            self.places.len() - 1
+            value
         })
     }
 
@@ -205,15 +212,16 @@ impl<'g, 'a> Flow<'g, 'a> {
         };
         let n_arguments = self.inputs[node]
             .len()
-            .saturating_sub(call.before + call.behind);
+            .saturating_sub(call.before)
+            .saturating_sub(call.behind);
         for i in 0..self.called[node].len() {
             let function = self.called[node][i];
-            for number in 0..n_arguments {
+            for (number, input) in (0..n_arguments).zip(call.before..) {
                 let Some(to) = self.value(Place::Argument { function, number }) else {
                     self.spend_edge()?;
                     continue;
                 };
-                self.edge_or_open(self.input(node, call.before + number), to, true)?;
+                self.edge_or_open(self.input(node, input), to, true)?;
             }
             if let (true, Some(&body)) = (call.is_loop, self.called[node].last()) {
                 for number in 0..n_arguments {

@@ -10,6 +10,11 @@
 //!
 //! A variable that is assigned what another one holds (a moving average) is another thing.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "nodes are numbered by the flow, variables by the search, tensors by the model"
+)]
+
 use super::constants::Constants;
 use super::findings::Findings;
 use super::flow::Place;
@@ -26,12 +31,13 @@ impl Search<'_, '_, '_> {
             own.sort_unstable();
             own.dedup();
             for constant in own {
-                *n_variables.entry(constant).or_default() += 1;
+                let n = n_variables.entry(constant).or_default();
+                *n = n.saturating_add(1);
             }
         }
         for variable in &self.variables {
-            for pair in variable.whole.windows(2) {
-                findings.join(pair[0], pair[1]);
+            for &[one, other] in variable.whole.array_windows() {
+                findings.join(one, other);
             }
             let Some((&constant, others)) = variable.constants.split_first() else {
                 continue;
@@ -70,10 +76,10 @@ impl Search<'_, '_, '_> {
             };
             let n_inputs = self.flow.inputs[node].len();
             let objects = objects.iter().take(n_inputs.saturating_sub(*first));
-            for (i, &object) in objects.enumerate() {
+            for (input, &object) in (*first..).zip(objects) {
                 let handle = object.and_then(|object| self.flow.value(Place::Object(object)));
                 let (Some(a), Some(b)) = (
-                    self.variable(self.flow.input(node, first + i)),
+                    self.variable(self.flow.input(node, input)),
                     self.variable(handle),
                 ) else {
                     continue;

@@ -31,7 +31,7 @@ mod tflite_op;
 mod variables;
 
 use super::wire::Message;
-use super::{InputFile, Model, ModelKind, meta_graph, saved_model};
+use super::{InputFile, Model, ModelKind, meta_graph, numbered, saved_model};
 use crate::error::{Error, Result, Within};
 use checkpoint::Checkpoint;
 use findings::Findings;
@@ -192,7 +192,7 @@ impl GraphFile<'_, '_> {
         objects: Option<&objects::Objects>,
     ) -> Result<()> {
         let graph = graph::Graph::read(parts)?;
-        let n_bytes = self.files[self.file].bytes.len();
+        let n_bytes = numbered(self.files, self.file).bytes.len();
         variables::find(
             findings,
             self.file,

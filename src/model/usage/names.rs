@@ -5,6 +5,11 @@
 //! names that matter: those of the function's results. Of all other ops with several outputs that are
 //! told apart here, the outputs have one name.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "nodes are numbered by the graph, and each has an item in the lists of calls"
+)]
+
 use super::flow::{Flow, Place};
 use super::graph::Graph;
 use super::op;

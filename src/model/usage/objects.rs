@@ -6,6 +6,11 @@
 //! own; they are the same where the same names lead to them from the root, which is how TensorFlow
 //! itself finds them. Where none do (slots of an optimizer), objects with the same number are.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "functions are numbered by the graph"
+)]
+
 use super::flow::{Flow, Place};
 use super::graph::decode;
 use super::message::{SavedObjectGraph, TrackableObject, TrackableObjectGraph};
@@ -110,7 +115,7 @@ pub(super) fn bind(flow: &mut Flow<'_, '_>, objects: &Objects) -> Result<Vec<Bou
             continue;
         };
         let mut variables = Vec::with_capacity(bound.len());
-        for (i, bound) in bound.into_iter().enumerate() {
+        for (argument, bound) in (first..).zip(bound) {
             let place = match bound {
                 Some(Bound::Variable(object)) => Some(Place::Object(object)),
                 Some(Bound::Constant(name)) => {
@@ -120,7 +125,7 @@ pub(super) fn bind(flow: &mut Flow<'_, '_>, objects: &Objects) -> Result<Vec<Bou
             };
             if let Some(place) = place {
                 let value = flow.add(place);
-                flow.feed(value, function, first + i)?;
+                flow.feed(value, function, argument)?;
             }
             variables.push(match place {
                 Some(Place::Object(object)) => Some(object),
@@ -147,9 +152,9 @@ fn same_objects(saved: &SavedObjectGraph, stored: &TrackableObjectGraph) -> Vec<
                 .filter_map(move |c| Some(((parent, c.local_name.as_str()), number(c.node_id)?)))
         })
         .collect();
-    if let (Some(first), false) = (same.first_mut(), stored.nodes.is_empty()) {
+    if let (Some(first), Some(is_taken)) = (same.first_mut(), is_taken.first_mut()) {
         *first = Some(0);
-        is_taken[0] = true;
+        *is_taken = true;
     }
     let mut open = vec![0];
     while let Some(parent) = open.pop() {

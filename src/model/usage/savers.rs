@@ -4,6 +4,11 @@
 //! results are assigned to variables. A variable that no saver knows goes by its own name, and an
 //! object of a SavedModel by the keys in the checkpoint's object graph.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "values and nodes are numbered by the flow, variables by the search, and each list has an item for each"
+)]
+
 use super::checkpoint::Stored;
 use super::flow::Place;
 use super::objects::Objects;
@@ -36,10 +41,10 @@ impl<'a> Search<'_, 'a, '_> {
                 }
                 _ => continue,
             };
-            for i in first..self.flow.inputs[node].len() {
-                if let Some(variable) = self.variable(self.flow.input(node, i)) {
+            for (index, input) in (first..self.flow.inputs[node].len()).enumerate() {
+                if let Some(variable) = self.variable(self.flow.input(node, input)) {
                     let slices = has_slices.then_some(2);
-                    self.ask_name(variable, node, (node, 1, slices), i - first)?;
+                    self.ask_name(variable, node, (node, 1, slices), index)?;
                 }
             }
         }
@@ -115,7 +120,9 @@ impl<'a> Search<'_, 'a, '_> {
         slice: &[u8],
     ) -> Result<()> {
         let checkpoint = self.checkpoint;
-        self.spend(1 + key.len() + slice.len())?;
+        self.spend(1)?;
+        self.spend(key.len())?;
+        self.spend(slice.len())?;
         match checkpoint.stored(key, slice) {
             Stored::Whole(tensor) => {
                 let variable = &mut self.variables[variable];

@@ -4,6 +4,12 @@
 //! buffer, or is handed in. So what depends on the input is known after one pass from the front, and
 //! what becomes of a tensor after one from the back.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "tensors of a subgraph are numbered below its length, since what is not is left out when a list of \
+              them is read; inputs are numbered below the length of their list"
+)]
+
 use super::findings::{Findings, Found, has_weights, of_file};
 use super::op::Inputs;
 use super::tflite_op::{self, Op};
@@ -26,11 +32,11 @@ pub(super) fn usage(findings: &mut Findings<'_>, bytes: &[u8], file: usize) -> R
     if known.len() != listed.len() {
         return Err(not_of_these_files());
     }
-    let first = known.start;
+
     let mut numbers: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
-    for (i, listed) in listed.iter().enumerate() {
+    for (number, listed) in known.zip(&listed) {
         let of_subgraph = numbers.entry(listed.subgraph).or_default();
-        of_subgraph.insert(listed.number, first + i);
+        of_subgraph.insert(listed.number, number);
     }
 
     let model = root(bytes)?;

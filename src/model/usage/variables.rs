@@ -1,5 +1,10 @@
 //! A graph's variables and constants, and the roles of the tensors that hold them.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "values and nodes are numbered by the flow, variables by the search, and each list has an item for each"
+)]
+
 use super::analysis::Analysis;
 use super::checkpoint::Checkpoint;
 use super::constants::Constants;
@@ -133,11 +138,12 @@ impl<'g, 'a> Search<'g, 'a, '_> {
             };
             let variables = &mut self.variables;
             let number = *self.by_value.entry(source).or_insert_with(|| {
+                let number = variables.len();
                 variables.push(Variable {
                     name,
                     ..Variable::default()
                 });
-                variables.len() - 1
+                number
             });
             self.variables[number].handles.push(value);
         }

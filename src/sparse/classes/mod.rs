@@ -216,8 +216,8 @@ impl Classes {
         );
         if ends != (Some(&0), Some(n_tables)) || !value_tables.array_windows().all(is_step) {
             return Err(Error::corrupt(format!(
-                "value tables {value_tables:?} of row classes, expected {n_tables} of them from 0 on, \
-                 ascending by steps"
+                "value tables {value_tables:?} of row classes, expected those below {n_tables}, ascending \
+                 from 0 by steps"
             )));
         }
         self.value_tables = value_tables.to_vec();
