@@ -129,7 +129,7 @@ rows-steps-1-bit rows-steps-7-bits window-f64 window-i32 window-u64
 
 def payload_of_vector(name):
     """The first payload of a vector as the target `block` takes it."""
-    archive = tfz.open_archive(ROOT / f"spec/vectors/v0/good-{name}.tfz")
+    archive = tfz.open_archive(ROOT / f"spec/vectors/v1/good-{name}.tfz")
     payload, (start, end) = archive.payloads[0], archive.records[0]
     rows = payload.elements // payload.columns
     assert rows <= 256 and payload.columns <= 512, "more than the target takes"
@@ -151,7 +151,7 @@ bad-limit-rank bad-names-folder-apart bad-section-bytes-2-64 bad-tensor-2-63
 
 def manifest_of_vector(name):
     """No bytes too many, and the message of a vector."""
-    data = read(ROOT / f"spec/vectors/v0/{name}.tfz")
+    data = read(ROOT / f"spec/vectors/v1/{name}.tfz")
     return b"\0" + bytes(tfz.read_footer(data)[0])
 
 

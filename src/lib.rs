@@ -83,7 +83,7 @@
 //! # The format
 //!
 //! The format is described in [`spec/FORMAT.md`](https://docs.rs/crate/tfzip/latest/source/spec/FORMAT.md).
-//! It is version 0, a draft. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
+//! It is version 1, which never changes: its files are read for ever. Positions are CSR with relative index as in Han, Mao and Dally, *Deep
 //! Compression* (2015), with escapes instead of filler zeros; everything is compared as bit
 //! patterns, so that NaN, −0.0 and denormals come back as they were.
 //!
@@ -178,7 +178,7 @@ pub use tensor::{DType, Element, ElementClass};
 pub use unpack::{RestoredFile, UnpackOptions, UnpackReport, unpack_file};
 pub use values::{ValueCoderKind, ValueKind};
 
-/// Version of the format that this crate reads and writes (spec §3). 0 is a draft.
+/// Version of the format that this crate reads and writes (spec §3).
 pub const FORMAT_VERSION: u16 = container::VERSION;
 
 /// The example of the README compiles and runs.

@@ -221,7 +221,7 @@ impl Good {
 
 /// Good archives: the vectors of the spec, and small models in every profile.
 fn good() -> Vec<Good> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1");
     let mut paths: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

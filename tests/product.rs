@@ -137,7 +137,7 @@ fn blocks_begin_and_end_anywhere() {
 
 #[test]
 fn every_good_vector_is_multiplied() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1");
     let mut n = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

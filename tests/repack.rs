@@ -201,7 +201,7 @@ fn folders_hashes_and_what_is_not_encoded_stay() {
 /// reads the same tensors.
 #[test]
 fn vectors_are_repacked_if_they_are_good() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0");
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1");
     let (mut n_good, mut n_bad) = (0, 0);
     for entry in fs::read_dir(vectors).unwrap() {
         let path = entry.unwrap().path();

@@ -67,7 +67,7 @@ fn dead_rows() -> Vec<u8> {
 }
 
 fn good_vectors() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1");
     let mut vectors: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -249,7 +249,7 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
 
 #[test]
 fn no_limit_allows_what_cannot_be_counted() {
-    let path = "spec/vectors/v0/bad-limit-tensor-2-64-bytes.tfz";
+    let path = "spec/vectors/v1/bad-limit-tensor-2-64-bytes.tfz";
     let tfz = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     let mut limits = Limits::default();
     limits.tensor_bytes = u64::MAX;

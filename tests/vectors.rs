@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tfzip::{Archive, Error, Tensor};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1")
 }
 
 struct Vector {
@@ -94,6 +94,27 @@ fn every_file_is_in_the_readme() {
     present.sort();
     assert_eq!(listed, present);
     assert!(listed.len() > 300);
+}
+
+/// A vector that has been published is never written again, nor is what it reads to.
+#[test]
+fn no_vector_has_changed() {
+    let sums = fs::read_to_string(folder().join("SHA256SUMS")).unwrap();
+    let mut expected: Vec<(String, String)> = sums
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(sum, name)| (name.to_owned(), sum.to_owned()))
+        .collect();
+    let mut found: Vec<(String, String)> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .filter(|(name, _)| name != "README.md" && name != "SHA256SUMS")
+        .map(|(name, path)| (name, hex(&Sha256::digest(fs::read(path).unwrap()))))
+        .collect();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(super) const MAGIC: [u8; 8] = [0x89, b'T', b'F', b'Z', 0x0d, 0x0a, 0x1a, 0x0
 const END_MAGIC: [u8; 4] = [b'Z', b'F', b'T', 0x89];
 
 /// The format version that this crate reads and writes.
-pub(crate) const VERSION: u16 = 0;
+pub(crate) const VERSION: u16 = 1;
 
 /// Required features that this crate knows (spec §12): none yet.
 const KNOWN_FEATURES: u64 = 0;
@@ -172,7 +172,7 @@ mod tests {
         let kind = |file: Vec<u8>| check_header(&file).map_err(|e| e.kind());
         assert_eq!(kind(file(|_| ())), Ok(()));
         assert_eq!(
-            kind(file(|h| h[VERSION_AT] = 1)),
+            kind(file(|h| h[VERSION_AT] = 2)),
             Err(ErrorKind::Unsupported)
         );
         assert_eq!(

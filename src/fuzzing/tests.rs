@@ -52,7 +52,7 @@ fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let mut seeds = files(&format!("fuzz/seeds/{target}"));
     match target {
-        "open" | "decode" | "graphdef" => seeds.extend(files("spec/vectors/v0")),
+        "open" | "decode" | "graphdef" => seeds.extend(files("spec/vectors/v1")),
         // They take what `block` takes.
         "readings" => seeds.extend(files("fuzz/seeds/block")),
         _ => {}
@@ -107,7 +107,7 @@ fn seeds_of_good_manifests_open() {
 #[test]
 fn mending_changes_nothing_where_nothing_is_broken() {
     let good = |path: &str| path.contains("/good-") && path.ends_with(".tfz");
-    for (path, bytes) in files("spec/vectors/v0") {
+    for (path, bytes) in files("spec/vectors/v1") {
         if good(&path) && Archive::with_limits(&bytes, &limits()).is_ok() {
             assert_eq!(mended(&bytes), bytes, "{path}");
         }

@@ -45,7 +45,7 @@ fn record(profile: Profile, columns: u64, bytes: &[u8]) -> (Vec<u8>, PayloadMeta
 
 /// Some tensor, which the matrices of these tests are not made from.
 fn archive() -> Archive<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v0/good-blocks.tfz");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/v1/good-blocks.tfz");
     Archive::open(path).unwrap()
 }
 

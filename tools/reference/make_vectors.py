@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the conformance vectors of the .tfz format, spec/vectors/v0/.
+"""Writes the conformance vectors of the .tfz format, spec/vectors/v1/.
 
     make_vectors.py DIR
 
@@ -8,7 +8,8 @@ written beside it by hand and never computed by a reader.
 
 A vector that exists is never written again: zstd may write other bytes with its next version, and
 a vector is worth the more the older it is. A new case gets a new name, and a case that stands here
-is not edited. Only README.md, the table of all vectors, is written each time. zstd frames are put
+is not edited. Only README.md, the table of all vectors, is written each time, and SHA256SUMS gets lines for
+those that are new. zstd frames are put
 together by hand out of raw and repeated blocks, except where a vector is about a compressed one.
 """
 
@@ -381,7 +382,7 @@ def T(name, dtype, shape, data, source, at=0, repeats=0, nnz=0, file=0):
     return row, at, repeats
 
 
-def header(version=0, reserved=0, features=0, lie=0, magic=b"\x89TFZ\r\n\x1a\n"):
+def header(version=1, reserved=0, features=0, lie=0, magic=b"\x89TFZ\r\n\x1a\n"):
     return crc(magic + struct.pack("<HHQ", version, reserved, features), lie)
 
 
@@ -946,8 +947,8 @@ def bad_ends():
     data = made[0]
     bad("magic", "open", "§3: magic", archive([("m", [])], header_={"magic": b"\x89TFZ\n\x1a\n\0"}))
     bad("header-crc", "open", "§3: header CRC-32", archive([("m", [])], header_={"lie": 1}))
-    made = archive([("m", [])], header_={"lie": 1, "version": 1})
-    bad("header-crc-version-1", "open", "§3: the CRC-32 is checked before the version", made)
+    made = archive([("m", [])], header_={"lie": 1, "version": 2})
+    bad("header-crc-version-2", "open", "§3: the CRC-32 is checked before the version", made)
     made = archive([("m", [])], footer_={"lie": 1, "coding": 2})
     bad("footer-crc-coding-2", "open", "§5.1: the CRC-32 is checked before the coding", made)
     bad("truncated-header", "open", "§2: the first 10 bytes of a file", data[:10], "truncated")
@@ -3110,7 +3111,8 @@ def unsupported_files():
     def made(**lies):
         return archive([("m", [])], header_=lies)
 
-    unsupported("version-1", "open", "§3: version 1", made(version=1))
+    unsupported("version-0", "open", "§3: version 0, the draft", made(version=0))
+    unsupported("version-2", "open", "§3: version 2", made(version=2))
     unsupported("version-65535", "open", "§3: version 65535", made(version=65535))
     unsupported(
         "header-reserved", "open", "§3: the reserved field of the header", made(reserved=0x100)
@@ -3128,7 +3130,7 @@ def unsupported_files():
     unsupported("section-kind-0", "open", "§4: section kind 0", archive(hello, sections=sections))
 
 
-README = """# Conformance vectors, version 0
+README = """# Conformance vectors, version 1
 
 Small `.tfz` files, each about one rule of [FORMAT.md](../../FORMAT.md). A reader is right if it
 reads all the good ones to what stands beside them and refuses all the others with the kind given.
@@ -3150,12 +3152,27 @@ folder of something else than several files. `bad-limit-*` go by the default lim
 | `verify` | only a full check of everything, padding and nnz included |
 
 `tools/reference/make_vectors.py` writes them. An existing one is never written again or edited; a
-new case, and every bug that was fixed, gets a new name. (Version 0 is a draft. A vector that a change
-of it gives another kind keeps its bytes under a new name.) The `¦` in a name stands for a bar.
+new case, and every bug that was fixed, gets a new name. What a good one reads to never changes.
+SHA256SUMS says what their bytes are, and a test compares them. The `¦` in a name stands for a bar.
 
 | file | kind | level | rule |
 |---|---|---|---|
 """
+
+
+def write_sums(folder):
+    """Adds what is new to SHA256SUMS, and changes no line that is there."""
+    path = folder / "SHA256SUMS"
+    sums = {}
+    if path.exists():
+        for line in path.read_text(encoding="ascii").splitlines():
+            digest, name = line.split("  ")
+            sums[name] = digest
+    for file in folder.iterdir():
+        if file.suffix in (".tfz", ".json", ".bin"):
+            sums.setdefault(file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    path.write_text(text, encoding="ascii")
 
 
 def write_vectors(folder):
@@ -3190,6 +3207,7 @@ def write_vectors(folder):
         for name, kind, level, rule, _ in sorted(CASES, key=lambda c: c[0])
     )
     (folder / "README.md").write_text(README + table, encoding="utf-8")
+    write_sums(folder)
 
 
 def main():

@@ -139,7 +139,7 @@ def read_header(data):
         reject(TRUNCATED, "header", f"the file has {len(data)} bytes")
     header = split_crc(data[:HEADER_BYTES], "header")
     version, reserved, features = uint(header[8:10]), uint(header[10:12]), uint(header[12:20])
-    if version != 0:
+    if version != 1:
         reject(UNSUPPORTED, "header", f"version {version}")
     if reserved != 0:
         reject(UNSUPPORTED, "header", f"reserved value {reserved:#x}")

@@ -129,7 +129,7 @@ fn a_damaged_archive_leaves_nothing_behind_and_the_old_file_alone() {
 
 #[test]
 fn hostile_vectors_are_refused_and_good_ones_repacked() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/v0");
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/v1");
     let folder = Folder::new();
     let mut n_refused = 0;
     for entry in fs::read_dir(vectors).unwrap() {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use tfzip::{Archive, DType};
 
-const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/v0");
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/v1");
 
 fn text(pointer: *const c_char) -> &'static str {
     unsafe { CStr::from_ptr(pointer) }.to_str().unwrap()
