@@ -8,7 +8,7 @@ use crate::archive::{Archive, EncodedPositions, EncodedRows, EncodedValues, Tens
 use crate::container::unchecked::file_of_record;
 use crate::error::{ErrorKind, Result};
 use crate::kernels::Isa;
-use crate::profile::Profile;
+use crate::profile::{Effort, Profile};
 use crate::repack::{RepackOptions, repack_slice};
 use crate::tensor::{DType, Element};
 use crate::word::WIDTHS;
@@ -76,16 +76,24 @@ pub fn decode(bytes: &[u8]) {
     if verified.is_ok() {
         Profile::ALL
             .iter()
-            .for_each(|profile| repack(&archive, *profile));
+            .for_each(|profile| drop(repack(&archive, *profile, Effort::default())));
     }
 }
 
-/// Repacks a good archive: the files and tensors are the same.
-pub(super) fn repack<D: AsRef<[u8]>>(archive: &Archive<D>, profile: Profile) {
-    let mut options = RepackOptions::default();
-    (options.profile, options.threads) = (profile, 1);
+/// Repacks a good archive, on one thread: the files and tensors are the same.
+pub(super) fn repack<D: AsRef<[u8]>>(
+    archive: &Archive<D>,
+    profile: Profile,
+    effort: Effort,
+) -> Vec<u8> {
+    let options = RepackOptions {
+        profile,
+        effort,
+        threads: 1,
+        ..RepackOptions::default()
+    };
     let (tfz, _) = repack_slice(archive.as_bytes(), &options).expect("it passes the check");
-    let repacked = Archive::new(tfz).expect("it has just been made");
+    let repacked = Archive::new(&tfz).expect("it has just been made");
     repacked.verify().expect("it has just been made");
     assert!(archive.files().eq(repacked.files()));
     for (tensor, repacked) in archive.tensors().zip(repacked.tensors()) {
@@ -98,6 +106,7 @@ pub(super) fn repack<D: AsRef<[u8]>>(archive: &Archive<D>, profile: Profile) {
         });
         assert_eq!(bytes[0], bytes[1]);
     }
+    tfz
 }
 
 /// Reads a tensor in all ways, which must agree; its bytes, if they can be had. None of an opaque
