@@ -7,7 +7,7 @@
 )]
 
 use super::positions::{Ascending, CHUNK, SLACK, Steps};
-use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, Weights};
+use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, StepRows, Taken, Weights};
 use crate::kernels::chosen::CHOSEN;
 use core::arch::x86_64::*;
 
@@ -22,10 +22,22 @@ pub(crate) trait Fours {
     /// The machine has AVX2 and BMI2; `i` + 4 is at most [`n_fours`](Self::n_fours).
     unsafe fn four(&self, i: usize) -> __m256d;
 
+    /// Tells the machine that the weights from `i` on will be wanted, if there are any.
+    fn prefetch(&self, i: usize) {
+        let _ = i;
+    }
+
     /// The first weights as floats, if they are.
     fn floats(&self) -> Option<&[u32]> {
         None
     }
+}
+
+/// Tells the machine that memory will be wanted; what there is not does no harm.
+#[inline(always)]
+fn prefetch<const HINT: i32>(at: *const u32) {
+    // SAFETY: a hint, for any address, on every machine of this architecture.
+    unsafe { _mm_prefetch::<HINT>(at.cast()) }
 }
 
 impl Fours for Floats<'_> {
@@ -38,6 +50,11 @@ impl Fours for Floats<'_> {
     unsafe fn four(&self, i: usize) -> __m256d {
         // SAFETY: four of the slice, as the caller says.
         unsafe { _mm256_cvtps_pd(_mm_loadu_ps(self.0.as_ptr().add(i).cast())) }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, i: usize) {
+        prefetch::<_MM_HINT_T0>(self.0.as_ptr().wrapping_add(i));
     }
 
     fn floats(&self) -> Option<&[u32]> {
@@ -221,6 +238,192 @@ unsafe fn dot_eights(
         _mm256_storeu_pd(high.as_mut_ptr(), both[1]);
     }
     i
+}
+
+/// Weights between those that are taken and those that are fetched meanwhile: a bare loop waits for memory
+/// a third of its time.
+const WEIGHTS_AHEAD: usize = 512;
+
+/// Steps of a byte that are taken at once.
+const BYTES: usize = 8;
+
+/// Eight steps, if so many are left and none of them is an escape, they lead to columns of the row, and eight weights
+/// can be had in fours; and the column after the last of them.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn eight_steps<W: Weights>(
+    rows: &StepRows<'_, W>,
+    steps: &[u8],
+    n_fours: usize,
+    taken: &Taken,
+) -> Option<(u64, usize)> {
+    let eight = steps.get(taken.steps..)?.first_chunk::<BYTES>()?;
+    let eight = u64::from_le_bytes(*eight);
+    // Where a byte is zero, its top bit comes, from it or from a lower one that is zero.
+    let borrows = eight.wrapping_sub(0x0101_0101_0101_0101) & !eight & 0x8080_8080_8080_8080;
+    let total = _mm_sad_epu8(_mm_cvtsi64_si128(eight as i64), _mm_setzero_si128());
+    let after = taken.after + _mm_cvtsi128_si64(total) as usize;
+    let are_there = borrows == 0 && after <= rows.length && taken.weights + BYTES <= n_fours;
+    are_there.then_some((eight, after))
+}
+
+/// As [`super::add_scaled_steps`].
+///
+/// # Panics
+/// If there are fewer sums than columns.
+pub(super) fn add_scaled_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [f64],
+) -> Option<usize> {
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
+    unsafe { add_steps(rows, x, sums) }
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn add_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [f64],
+) -> Option<usize> {
+    assert!(sums.len() >= rows.length);
+    let n_fours = rows.weights.n_fours().min(rows.n_weights);
+    let mut weights = 0;
+    for row in 0..rows.pointers.len() {
+        let (steps, x) = (rows.row(row)?, x(row));
+        let x_of_all = _mm256_set1_pd(x);
+        let mut taken = Taken {
+            weights,
+            ..Taken::default()
+        };
+        loop {
+            while x.is_finite()
+                && let Some((eight, after)) = eight_steps(&rows, steps, n_fours, &taken)
+            {
+                if taken.steps % (2 * BYTES) == 0 {
+                    rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
+                }
+                // The column before the next one, so to say: steps lead to the column after the last.
+                let mut column = taken.after.wrapping_sub(1);
+                let mut left = eight;
+                let mut next = || {
+                    column = column.wrapping_add((left & 0xff) as usize);
+                    left >>= 8;
+                    column
+                };
+                for i in [0, 4] {
+                    // SAFETY: eight weights can be had in fours. A step is at least 1 and the sum of them is
+                    // below the row's end: each column is one of the row, and has a sum.
+                    unsafe {
+                        let four = _mm256_mul_pd(rows.weights.four(taken.weights + i), x_of_all);
+                        let (low, high) = (
+                            _mm256_castpd256_pd128(four),
+                            _mm256_extractf128_pd::<1>(four),
+                        );
+                        for pair in [low, high] {
+                            let at = sums.as_mut_ptr().add(next());
+                            _mm_store_sd(at, _mm_add_sd(pair, _mm_load_sd(at)));
+                            let at = sums.as_mut_ptr().add(next());
+                            _mm_storeh_pd(at, _mm_add_pd(pair, _mm_loadh_pd(pair, at)));
+                        }
+                    }
+                }
+                taken.steps += BYTES;
+                taken.entries += BYTES;
+                taken.weights += BYTES;
+                taken.after = after;
+            }
+            // The last ones of the row, or an escape and what is beside it.
+            rows.take(steps, &mut taken, BYTES, |_, column, weight| {
+                if x.is_finite() || weight != 0.0 {
+                    sums[column] += weight * x;
+                }
+            })?;
+            if taken.steps == steps.len() {
+                break;
+            }
+        }
+        weights = taken.weights;
+    }
+    Some(weights)
+}
+
+/// As [`super::dot_steps`] for a row, into the lanes; leaves some steps to take.
+///
+/// # Panics
+/// If `x` has fewer numbers than there are columns.
+pub(super) fn dot_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    steps: &[u8],
+    taken: &mut Taken,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> Option<()> {
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
+    unsafe { dot_eight_steps(rows, steps, taken, x, sums) }
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn dot_eight_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    steps: &[u8],
+    taken: &mut Taken,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> Option<()> {
+    assert!(x.len() >= rows.length);
+    let n_fours = rows.weights.n_fours().min(rows.n_weights);
+    loop {
+        // SAFETY: all eight numbers are loaded.
+        let mut both = unsafe {
+            [
+                _mm256_loadu_pd(sums.as_ptr()),
+                _mm256_loadu_pd(sums.as_ptr().add(4)),
+            ]
+        };
+        while let Some((eight, after)) = eight_steps(&rows, steps, n_fours, taken) {
+            if taken.steps % (2 * BYTES) == 0 {
+                rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
+            }
+            let mut column = taken.after.wrapping_sub(1);
+            let mut left = eight;
+            let mut next = || {
+                column = column.wrapping_add((left & 0xff) as usize);
+                left >>= 8;
+                column
+            };
+            for (half, sum) in both.iter_mut().enumerate() {
+                // SAFETY: as in `add_steps`.
+                unsafe {
+                    let (a, b) = (x.as_ptr().add(next()), x.as_ptr().add(next()));
+                    let (c, d) = (x.as_ptr().add(next()), x.as_ptr().add(next()));
+                    let low = _mm_loadh_pd(_mm_load_sd(a), b);
+                    let high = _mm_loadh_pd(_mm_load_sd(c), d);
+                    let four = rows.weights.four(taken.weights + 4 * half);
+                    let products = _mm256_mul_pd(four, _mm256_set_m128d(high, low));
+                    *sum = _mm256_add_pd(*sum, products);
+                }
+            }
+            taken.steps += BYTES;
+            taken.entries += BYTES;
+            taken.weights += BYTES;
+            taken.after = after;
+        }
+        // SAFETY: all eight numbers are stored.
+        unsafe {
+            _mm256_storeu_pd(sums.as_mut_ptr(), both[0]);
+            _mm256_storeu_pd(sums.as_mut_ptr().add(4), both[1]);
+        }
+        if taken.steps == steps.len() {
+            return Some(());
+        }
+        // As many steps that the next entry goes to the first lane again.
+        let mut add = |i: usize, column: usize, weight: f64| sums[i % LANES] += weight * x[column];
+        rows.take(steps, taken, 1, &mut add)?;
+        while taken.entries % LANES != 0 && taken.steps < steps.len() {
+            rows.take(steps, taken, 1, &mut add)?;
+        }
+    }
 }
 
 /// Steps that are taken at once.
