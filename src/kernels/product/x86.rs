@@ -550,20 +550,27 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
 /// Columns of a bitmap between two looks at how many weights are left.
 const COLUMNS: usize = 64;
 
-/// For every four bits, where the bytes of four floats come from: the next float for a bit that is set,
-/// zero for another.
-static FLOATS: [[u8; 16]; 16] = floats();
+/// For every byte of a bitmap, where the bytes of its eight floats come from, four and four: the first ones from the
+/// next floats, the others from those that end where the byte's floats end; for a bit that is not set, zero.
+#[repr(align(32))]
+struct Sources([[[u8; 16]; 2]; 256]);
 
-const fn floats() -> [[u8; 16]; 16] {
-    let mut table = [[0x80; 16]; 16];
-    let mut bits = 0;
-    while bits < 16 {
+static SOURCES: Sources = sources();
+
+const fn sources() -> Sources {
+    let mut table = [[[0x80; 16]; 2]; 256];
+    let mut bits: usize = 0;
+    while bits < 256 {
+        let high = (bits >> 4).count_ones() as usize;
         let (mut bit, mut n) = (0, 0);
-        while bit < 4 {
+        while bit < 8 {
+            if bit == 4 {
+                n = 4 - high;
+            }
             if bits >> bit & 1 == 1 {
                 let mut byte = 0;
                 while byte < 4 {
-                    table[bits][4 * bit + byte] = (4 * n + byte) as u8;
+                    table[bits][bit / 4][4 * (bit % 4) + byte] = (4 * n + byte) as u8;
                     byte += 1;
                 }
                 n += 1;
@@ -572,22 +579,35 @@ const fn floats() -> [[u8; 16]; 16] {
         }
         bits += 1;
     }
-    table
+    Sources(table)
 }
 
-/// Four columns of a bitmap: the next floats where bits are set, zero elsewhere.
+/// Floats before those of a byte that may be loaded, and not used; and after them.
+const FLOATS_BESIDE: usize = 4;
+
+/// Eight columns of a bitmap: the floats from `from` to `end` where bits are set, zero elsewhere.
 ///
 /// # Safety
-/// The machine has AVX2; four floats are at `from`.
+/// The machine has AVX2; four floats are at `from`, and four before `end`.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn expand_four(bits: usize, from: *const u32) -> __m256d {
-    // SAFETY: sixteen bytes of a table and of four floats.
-    let floats = unsafe {
-        let sources = _mm_loadu_si128(FLOATS[bits & 15].as_ptr().cast());
-        _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), sources)
+unsafe fn expand_eight(bits: u8, from: *const u32, end: *const u32) -> [__m256d; 2] {
+    let [low, high] = &SOURCES.0[usize::from(bits)];
+    // SAFETY: sixteen bytes of each table and of four floats.
+    let (low, high) = unsafe {
+        let (low, high) = (
+            _mm_load_si128(low.as_ptr().cast()),
+            _mm_load_si128(high.as_ptr().cast()),
+        );
+        (
+            _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), low),
+            _mm_shuffle_epi8(_mm_loadu_si128(end.sub(FLOATS_BESIDE).cast()), high),
+        )
     };
-    _mm256_cvtps_pd(_mm_castsi128_ps(floats))
+    [
+        _mm256_cvtps_pd(_mm_castsi128_ps(low)),
+        _mm256_cvtps_pd(_mm_castsi128_ps(high)),
+    ]
 }
 
 /// What is done with eight columns of some rows.
@@ -615,8 +635,19 @@ unsafe fn expand<const N: usize>(
     to: &mut impl Columns<N>,
 ) -> usize {
     // Loops, not closures that others call: those would be calls in fact, without these instructions.
-    let mut done = 0;
-    while 8 * done + COLUMNS <= n_columns {
+    let n_chunks = n_columns / COLUMNS;
+    // Each row is a stream of its own, and those of the next rows begin where nobody expects it. They follow these
+    // rows, and are about as long.
+    let n_floats = match N {
+        1 => 0,
+        _ => (firsts[N - 1] - firsts[0]) * N / (N - 1),
+    };
+    let lines = (4 * n_floats).div_ceil(64 * n_chunks.max(1));
+    let mut ahead = floats.as_ptr().wrapping_add(firsts[0] + n_floats);
+    // The first floats, where nothing may be loaded before them.
+    let mut copy = [0; FLOATS_BESIDE + COLUMNS + FLOATS_BESIDE];
+    for chunk in 0..n_chunks {
+        let done = chunk * (COLUMNS / 8);
         let mut bytes = [&[0; COLUMNS / 8]; N];
         let mut from = [floats.as_ptr(); N];
         for row in 0..N {
@@ -625,41 +656,43 @@ unsafe fn expand<const N: usize>(
             };
             bytes[row] = next;
             // As many columns take at most as many floats, and four may be loaded that are not used.
-            match floats.get(firsts[row]..) {
-                Some(left) if left.len() >= COLUMNS + 4 => from[row] = left.as_ptr(),
+            let left = match floats.get(firsts[row]..) {
+                Some(left) if left.len() >= COLUMNS + FLOATS_BESIDE => left,
                 _ => return done,
+            };
+            from[row] = left.as_ptr();
+            if firsts[row] < FLOATS_BESIDE {
+                if row > 0 {
+                    return done;
+                }
+                copy[FLOATS_BESIDE..].copy_from_slice(&left[..COLUMNS + FLOATS_BESIDE]);
+                from[row] = copy[FLOATS_BESIDE..].as_ptr();
             }
         }
+        for line in 0..lines {
+            prefetch::<_MM_HINT_T1>(ahead.wrapping_add(16 * line));
+        }
+        ahead = ahead.wrapping_add(16 * lines);
         let start = from;
         for i in 0..COLUMNS / 8 {
-            let mut bits = [0; N];
+            let mut ends = from;
             for row in 0..N {
-                bits[row] = usize::from(bytes[row][i]);
+                // SAFETY: no row has taken more than eight floats for each byte before this one and for
+                // this one: as many as there are, with four more.
+                ends[row] = unsafe { from[row].add(bytes[row][i].count_ones() as usize) };
             }
-            // SAFETY: no row has taken more than eight floats for each byte before this one; here at most
-            // four and then four are loaded from the next ones on.
-            let row = |row: usize| unsafe {
-                let low = bits[row] & 15;
-                let high = from[row].add(low.count_ones() as usize);
-                [
-                    expand_four(low, from[row]),
-                    expand_four(bits[row] >> 4, high),
-                ]
-            };
+            // SAFETY: four floats at least are after these, and before the first of them.
+            let row = |row: usize| unsafe { expand_eight(bytes[row][i], from[row], ends[row]) };
             // SAFETY: the columns of a whole byte.
             unsafe { to.eight(8 * (done + i), row) };
-            for row in 0..N {
-                // SAFETY: as before.
-                from[row] = unsafe { from[row].add(bits[row].count_ones() as usize) };
-            }
+            from = ends;
         }
         for row in 0..N {
-            // SAFETY: both are in the floats.
+            // SAFETY: both are in the floats, or in their copy.
             firsts[row] += unsafe { from[row].offset_from(start[row]) } as usize;
         }
-        done += COLUMNS / 8;
     }
-    done
+    n_chunks * (COLUMNS / 8)
 }
 
 /// Adds rows times numbers to sums.
