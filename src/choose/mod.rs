@@ -65,9 +65,16 @@ pub(crate) const ROW_GROUPS: [u16; 6] = [1, 2, 4, 8, 16, 32];
 /// How much pointers to more rows may cost: 1 / 256 of the block.
 const POINTER_SHARE: u64 = 256;
 
-/// How to keep entries of `width` bytes in rows: the narrowest steps or bitmaps, with pointers to as
-/// many rows as cost little.
-pub(crate) fn row_form(width: usize, costs: &RowCosts) -> RowForm {
+/// How much steps of a byte may cost, with a pointer for every row, so that products need not unpack
+/// them: 1 / 24 of the block.
+const BYTE_SHARE: u64 = 24;
+
+/// How much more they may then take than Han et al.'s form: 1 / 128.
+const FILLER_SHARE: u64 = 128;
+
+/// How to keep entries, whose values take `value_bits` each, in rows: the narrowest steps or bitmaps, with pointers
+/// to as many rows as cost little; or steps of a byte, if they do.
+pub(crate) fn row_form(value_bits: u32, costs: &RowCosts) -> RowForm {
     let best_bits = |group| {
         (0..=MAX_STEP_BITS)
             .filter_map(|step_bits| {
@@ -78,16 +85,27 @@ pub(crate) fn row_form(width: usize, costs: &RowCosts) -> RowForm {
     };
     let forms: Vec<(u64, RowForm)> = ROW_GROUPS.into_iter().filter_map(best_bits).collect();
     let least = forms.iter().map(|(cost, _)| *cost).min().unwrap_or(0);
-    // What values add is the same for all; a step of a byte for each is a fair guess of their number.
-    let limit = least + least * (width as u64 + 1) / POINTER_SHARE;
+    let value_bytes = costs.value_bytes(value_bits);
+    let limit = least + (least + value_bytes) / POINTER_SHARE;
     let cheap = forms.into_iter().find(|(cost, _)| *cost <= limit);
-    cheap.map_or(
+    let form = cheap.map_or(
         RowForm {
             step_bits: 0,
             group: 1,
         },
         |(_, form)| form,
-    )
+    );
+    let bytes = RowForm {
+        step_bits: MAX_STEP_BITS,
+        group: 1,
+    };
+    let with_fillers = costs.with_fillers(value_bits);
+    let limit = (least + (least + value_bytes) / BYTE_SHARE)
+        .min((with_fillers + with_fillers / FILLER_SHARE).saturating_sub(value_bytes));
+    match costs.of(bytes) {
+        Some(cost) if form.step_bits > 0 && cost <= limit => bytes,
+        _ => form,
+    }
 }
 
 /// What the chooser has to know of the values of a block.
@@ -176,7 +194,39 @@ fn nearest<P>(mut costs: Vec<(u64, P)>) -> Vec<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sparse::bitmap_histogram;
+    use crate::sparse::{Rows, bitmap_histogram};
+
+    #[test]
+    fn steps_are_bytes_where_they_cost_little() {
+        let form = |density_inverse: u64, columns: u64, value_bits| {
+            let n = 64 * columns as u32;
+            let mut state = 1u64;
+            let members: Vec<u32> = (0..n)
+                .filter(|_| {
+                    state = state
+                        .wrapping_mul(6364136223846793005)
+                        .wrapping_add(1442695040888963407);
+                    (state >> 33).is_multiple_of(density_inverse)
+                })
+                .collect();
+            let in_rows = Rows {
+                columns,
+                first_element: 0,
+            };
+            let costs = RowCosts::new(&members, n, in_rows, &ROW_GROUPS);
+            row_form(value_bits, &costs)
+        };
+        let bytes = RowForm {
+            step_bits: 8,
+            group: 1,
+        };
+        assert_eq!(form(60, 4096, 32), bytes);
+        // Short rows, narrow values, short gaps, bitmaps.
+        assert_ne!(form(60, 64, 32), bytes);
+        assert_ne!(form(60, 4096, 4), bytes);
+        assert_ne!(form(10, 4096, 32), bytes);
+        assert_eq!(form(2, 4096, 32).step_bits, 0);
+    }
 
     fn plans(n: u32, step: usize) -> Vec<PositionPlan> {
         let members: Vec<u32> = (0..n)

@@ -6,7 +6,7 @@ use super::expand::{BitmapRows, count_ones, expand_rows};
 use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
 use super::product::{
-    self, BitRows, Codes, Doubles, Floats, Positions, Sorted, Steps, Sum, TABLE, Weights,
+    self, BitRows, Codes, Doubles, Floats, Positions, Sorted, StepRows, Steps, Sum, TABLE, Weights,
 };
 use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
@@ -26,7 +26,7 @@ pub(crate) fn compare(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let (kernel, width) = (byte(&mut input), byte(&mut input));
     let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
-    match kernel % 14 {
+    match kernel % 15 {
         0 => decoded_symbols(&mut input),
         1 => unpacked_symbols(&mut input),
         2 => with_word!(width, W => joined_planes::<W>(&mut input)),
@@ -40,7 +40,8 @@ pub(crate) fn compare(bytes: &[u8]) {
         10 => copied_bytes(&mut input),
         11 => positions_of_steps(&mut input),
         12 => listed_products(&mut input),
-        _ => products_of_bits(&mut input),
+        13 => products_of_bits(&mut input),
+        _ => products_of_steps(&mut input),
     }
 }
 
@@ -403,6 +404,52 @@ fn products_of_bits(input: &mut Cursor<'_>) {
     }));
 }
 
+fn products_of_steps(input: &mut Cursor<'_>) {
+    let length = below(input, 3000) + 1;
+    let (n_rows, spare) = (usize::from(byte(input) % 5), below(input, 90));
+    let pointers: Vec<[u8; 2]> = take(input, n_rows)
+        .iter()
+        .scan(0u16, |before, &more| {
+            let pointer = *before;
+            // Sometimes they descend, or lead too far.
+            *before = before.wrapping_add(u16::from(more)) % 700;
+            Some(pointer.to_le_bytes())
+        })
+        .collect();
+    let steps = take(input, 600);
+    // Escapes are rare where bytes are any, and steps are long: these have some of all kinds.
+    let steps: Vec<u8> = steps
+        .iter()
+        .map(|&step| {
+            if step < 250 {
+                step % 16 + 1
+            } else {
+                step - 250
+            }
+        })
+        .collect();
+    let end = steps.len() - below(input, 9).min(steps.len());
+    let n_weights = (steps.len() + spare).saturating_sub(60);
+    let x = numbers(input, length.max(n_rows));
+    fn products<S: Sum>(
+        isa: Isa,
+        rows: StepRows<'_, impl Weights>,
+        x: &[f64],
+    ) -> Option<(usize, Vec<u64>)> {
+        let mut sums = vec![S::default(); rows.length];
+        let n = product::add_scaled_steps(isa, rows, |row| x[row], &mut sums)?;
+        let mut add = |_: usize, sum: S| sums.push(sum);
+        product::dot_steps(isa, rows, &x[..rows.length], true, &mut add)?;
+        product::dot_steps(isa, rows, &x[..rows.length], false, &mut add)?;
+        let values: Vec<f64> = sums.into_iter().map(Sum::value).collect();
+        Some((n, bits_of(&values)))
+    }
+    with_weights!(input, n_weights, weights => same(|isa| {
+        let rows = StepRows { steps: &steps, pointers: &pointers, end, length, weights, n_weights };
+        (products::<f64>(isa, rows, &x), products::<[f64; 2]>(isa, rows, &x))
+    }));
+}
+
 fn copied_bytes(input: &mut Cursor<'_>) {
     let start = usize::from(byte(input) % 64);
     let from = take(input, usize::MAX);
@@ -422,7 +469,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn kernels_agree_on_any_bytes(kernel in 0u8..14, bytes in prop::collection::vec(
+        fn kernels_agree_on_any_bytes(kernel in 0u8..15, bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), 0u8..4], 0..1200,
         )) {
             compare(&[&[kernel], &bytes[..]].concat());

@@ -298,7 +298,9 @@ impl<W: Word> BlockEncoder<W> {
             m if m == block.n as usize => PositionPlan::All,
             _ => {
                 let costs = RowCosts::new(&block.members, block.n, rows, &choose::ROW_GROUPS);
-                PositionPlan::Rows(choose::row_form(W::WIDTH, &costs))
+                let codebook = self.tables.codebook.as_ref();
+                let value_bits = codebook.map_or(8 * W::WIDTH as u32, |c| c.code_bits());
+                PositionPlan::Rows(choose::row_form(value_bits, &costs))
             }
         };
         sparse::write(&mut bytes, plan, &block.members, block.n, Some(rows))?;

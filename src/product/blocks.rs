@@ -7,7 +7,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::kernels::product::{
-    CHUNK, Codes, Doubles, Floats, Positions, SetBits, Steps, TABLE, Weights, to_doubles,
+    CHUNK, Codes, Doubles, Floats, Positions, SetBits, StepRows, Steps, TABLE, Weights, to_doubles,
 };
 use crate::payload::{Record, Shared, ValueStream, value_stream};
 use crate::sparse::PositionKind;
@@ -223,11 +223,11 @@ impl<'a, W: Word> Payload<'a, W> {
         let streams = RowStreams::read(&mut cursor, n, rows)?;
         let values = self.values(bytes, at, streams.n_entries)?;
         let mut taken = 0;
-        if streams.form.step_bits == 0
-            && self.numbers.are_kept(values)
-            && rows.columns == self.columns
-        {
+        let are_known = self.numbers.are_kept(values) && rows.columns == self.columns;
+        if are_known && streams.form.step_bits == 0 {
             self.bitmaps(&streams, values, runs, &mut taken)?;
+        } else if are_known && streams.form.step_bits == 8 && streams.form.group == 1 {
+            self.byte_steps(&streams, values, runs, &mut taken)?;
         } else {
             let mut doubles = [0; CHUNK];
             let take = |positions: &Positions, runs: &mut Runs<'_, K>| {
@@ -256,25 +256,39 @@ impl<'a, W: Word> Payload<'a, W> {
         taken: &mut usize,
     ) -> Result<()> {
         let mut doubles = [0; CHUNK];
-        let n_rows = streams.n_rows();
-        let length = |row: usize| streams.positions(row..row + 1).len();
-        let mut row = 0;
-        while row < n_rows {
-            let here = length(row);
-            // Rows between the first one and the last one are alike, and those may be.
-            let alike = match row {
-                0 if n_rows == 1 || length(1) != here => 1,
-                _ if length(n_rows - 1) == here => n_rows - row,
-                _ => (n_rows - 1 - row).max(1),
-            };
-            let start = streams.bitmap_range(row).start;
-            let bitmaps = &streams.bitmaps[start..streams.bitmap_range(row + alike - 1).end];
+        for rows in rows_alike(streams) {
+            let start = streams.bitmap_range(rows.start).start;
+            let bitmaps = &streams.bitmaps[start..streams.bitmap_range(rows.end - 1).end];
             let left = *taken..streams.n_entries;
             let n_weights = left.len();
             let weights = self.numbers.weigh(values, left, &mut doubles)?;
-            let position = streams.positions(row..row + 1).start;
-            *taken += runs.bits(position, bitmaps, here, weights, n_weights)?;
-            row += alike;
+            let first = streams.positions(rows.start..rows.start + 1);
+            *taken += runs.bits(first.start, bitmaps, first.len(), weights, n_weights)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of steps of a byte where each row has a pointer, as those of bitmaps.
+    fn byte_steps<K: Sink>(
+        &self,
+        streams: &RowStreams<'_>,
+        values: Values<'_, W>,
+        runs: &mut Runs<'_, K>,
+        taken: &mut usize,
+    ) -> Result<()> {
+        let mut doubles = [0; CHUNK];
+        for rows in rows_alike(streams) {
+            let left = *taken..streams.n_entries;
+            let first = streams.positions(rows.start..rows.start + 1);
+            let rows = StepRows {
+                steps: streams.steps,
+                pointers: &streams.step_pointers[rows.clone()],
+                end: streams.steps_before(rows.end),
+                length: first.len(),
+                n_weights: left.len(),
+                weights: self.numbers.weigh(values, left, &mut doubles)?,
+            };
+            *taken += runs.steps(first.start, rows)?;
         }
         Ok(())
     }
@@ -314,6 +328,24 @@ impl<'a, W: Word> Payload<'a, W> {
         }
         Ok(())
     }
+}
+
+/// Rows of a block one after the other that have as many elements in it: all but perhaps the first and the last.
+fn rows_alike(streams: &RowStreams<'_>) -> impl Iterator<Item = Range<usize>> {
+    let n_rows = streams.n_rows();
+    let length = |row: usize| streams.positions(row..row + 1).len();
+    let last_alike = match n_rows {
+        0..=2 => n_rows,
+        _ if length(n_rows - 1) == length(1) => n_rows,
+        _ => n_rows - 1,
+    };
+    let first_alike = match n_rows {
+        0..=1 => n_rows,
+        _ if length(0) == length(1) => 0,
+        _ => 1,
+    };
+    let ranges = [0..first_alike, first_alike..last_alike, last_alike..n_rows];
+    ranges.into_iter().filter(|rows| !rows.is_empty())
 }
 
 /// The steps of a group, which lead to positions from `start` on.

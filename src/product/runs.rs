@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::product::{
-    Adjacent, Ascending, BitRows, Codes, Columns, Doubles, Floats, Listed, Sorted, Sum, Weights,
-    add_scaled, add_scaled_rows, dot, dot_rows,
+    Adjacent, Ascending, BitRows, Codes, Columns, Doubles, Floats, Listed, Sorted, StepRows, Sum,
+    Weights, add_scaled, add_scaled_rows, add_scaled_steps, dot, dot_rows, dot_steps,
 };
 use std::ops::Range;
 
@@ -37,6 +37,16 @@ pub(super) trait Sink {
         row: usize,
         columns: Range<usize>,
         bits: BitRows<'_, impl Weights>,
+    ) -> Option<usize>;
+
+    /// Takes the entries that steps lead to in rows from `row` on, of which there are `columns`. Returns how many
+    /// entries that were, or `None` where the steps or the pointers break a rule or there are too few weights.
+    fn steps(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        steps: StepRows<'_, impl Weights>,
     ) -> Option<usize>;
 }
 
@@ -80,6 +90,22 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
             let x = |i: usize| x[row + i].into();
             n = Some(add_scaled_rows(isa, bits, x, &mut sums[columns.clone()])?);
+        }
+        n
+    }
+
+    fn steps(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        steps: StepRows<'_, impl Weights>,
+    ) -> Option<usize> {
+        let mut n = None;
+        let vectors = self.x.chunks_exact(self.rows);
+        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
+            let x = |i: usize| x[row + i].into();
+            n = Some(add_scaled_steps(isa, steps, x, &mut sums[columns.clone()])?);
         }
         n
     }
@@ -135,6 +161,24 @@ impl<S: Sum> Sink for Dots<'_, S> {
                 self.all_finite,
                 add,
             )?);
+        }
+        n
+    }
+
+    fn steps(
+        &mut self,
+        isa: Isa,
+        row: usize,
+        columns: Range<usize>,
+        steps: StepRows<'_, impl Weights>,
+    ) -> Option<usize> {
+        let mut n = None;
+        let vectors = self.x.chunks_exact(self.columns);
+        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
+            let sums = &mut sums[row - self.rows.start..];
+            let add = |row: usize, sum: S| sums[row].merge(sum);
+            let x = &x[columns.clone()];
+            n = Some(dot_steps(isa, steps, x, self.all_finite, add)?);
         }
         n
     }
@@ -302,6 +346,27 @@ impl<'s, K: Sink> Runs<'s, K> {
             Weighed::Codes(weights) => bits!(weights),
         };
         n.ok_or_else(|| Error::corrupt("bitmaps with more entries than values"))
+    }
+
+    /// Takes the entries that steps lead to in row parts of the block from this position on; all parts have as many
+    /// elements. Returns how many entries.
+    ///
+    /// `Corrupt` if there are fewer weights, one is not in its row, or the pointers are not those of steps.
+    pub(super) fn steps(&mut self, start: u32, rows: StepRows<'_, Weighed<'_>>) -> Result<usize> {
+        self.go_to(start);
+        let (row, columns) = (self.part.row as usize, self.columns());
+        macro_rules! steps {
+            ($weights:expr) => {{
+                let rows = rows.with_weights($weights);
+                self.sink.steps(self.isa, row, columns, rows)
+            }};
+        }
+        let n = match rows.weights {
+            Weighed::Floats(weights) => steps!(weights),
+            Weighed::Doubles(weights) => steps!(weights),
+            Weighed::Codes(weights) => steps!(weights),
+        };
+        n.ok_or_else(|| Error::corrupt("steps out of their row, or to more entries than values"))
     }
 
     /// Takes entries at these positions of the block, in any order.

@@ -271,6 +271,26 @@ impl RowCosts {
         let packed = (n_steps * u64::from(form.step_bits)).div_ceil(8);
         (n_steps <= MAX_STEPS as u64).then_some(head + second + packed)
     }
+
+    /// Bytes of the values, of so many bits.
+    pub(crate) fn value_bytes(&self, value_bits: u32) -> u64 {
+        (self.n_members as u64 * u64::from(value_bits)).div_ceil(8)
+    }
+
+    /// About the bytes that positions and values would take as a relative index with filler zeros, which is
+    /// one chain and has no pointers.
+    pub(crate) fn with_fillers(&self, value_bits: u32) -> u64 {
+        let longest_chains = self.escapes.last();
+        let bytes = |(_, escapes): &(u16, [u64; MAX_STEP_BITS as usize + 1])| {
+            (1..=MAX_STEP_BITS)
+                .map(|bits| {
+                    let n_entries = self.n_members as u64 + escapes[bits as usize];
+                    (n_entries * u64::from(bits + value_bits)).div_ceil(8)
+                })
+                .min()
+        };
+        longest_chains.and_then(bytes).unwrap_or(u64::MAX / 2)
+    }
 }
 
 /// Adds the escapes that a gap needs with so many bits of a step.

@@ -465,6 +465,175 @@ pub(crate) fn dot_rows<S: Sum, W: Weights>(
     Some(next)
 }
 
+/// Rows of steps of a byte each, and the weights of the entries that they lead to. A row's steps begin at
+/// its first element.
+#[derive(Clone, Copy)]
+pub(crate) struct StepRows<'a, W> {
+    /// Of all rows of a block. More may follow.
+    pub(crate) steps: &'a [u8],
+    /// For each row, the number of steps before it.
+    pub(crate) pointers: &'a [[u8; 2]],
+    /// The number of steps before what comes after the last row.
+    pub(crate) end: usize,
+    /// Elements of a row.
+    pub(crate) length: usize,
+    pub(crate) weights: W,
+    pub(crate) n_weights: usize,
+}
+
+/// What an escape of a byte skips.
+const BYTE_ESCAPE: usize = 255;
+
+/// How far the entries of a row have been taken.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    /// Steps of the row.
+    steps: usize,
+    /// The column after the last entry, or what escapes have skipped.
+    after: usize,
+    /// Entries of the row.
+    entries: usize,
+    /// Weights, of all rows.
+    weights: usize,
+}
+
+impl<'a, W> StepRows<'a, W> {
+    /// The same rows with other weights.
+    pub(crate) fn with_weights<V>(self, weights: V) -> StepRows<'a, V> {
+        StepRows {
+            steps: self.steps,
+            pointers: self.pointers,
+            end: self.end,
+            length: self.length,
+            weights,
+            n_weights: self.n_weights,
+        }
+    }
+}
+
+impl<'a, W: Weights> StepRows<'a, W> {
+    /// The steps of a row, if the pointers are those of any.
+    #[inline]
+    fn row(&self, row: usize) -> Option<&'a [u8]> {
+        let number = |pointer: &[u8; 2]| u16::from_le_bytes(*pointer).into();
+        let end = self.pointers.get(row + 1).map_or(self.end, number);
+        self.steps.get(number(&self.pointers[row])..end)
+    }
+
+    /// Takes at most `n` steps, and calls `f` with the number in the row, the column and the weight of each
+    /// entry; `None` if it has no weight or is not in the row.
+    #[inline(always)]
+    fn take(
+        &self,
+        steps: &[u8],
+        taken: &mut Taken,
+        n: usize,
+        mut f: impl FnMut(usize, usize, f64),
+    ) -> Option<()> {
+        for &step in steps.iter().skip(taken.steps).take(n) {
+            taken.steps += 1;
+            if step == 0 {
+                taken.after += BYTE_ESCAPE;
+                continue;
+            }
+            taken.after += usize::from(step);
+            if taken.after > self.length || taken.weights >= self.n_weights {
+                return None;
+            }
+            f(
+                taken.entries,
+                taken.after - 1,
+                self.weights.at(taken.weights),
+            );
+            taken.entries += 1;
+            taken.weights += 1;
+        }
+        Some(())
+    }
+}
+
+/// Adds the weights of rows, times the number that `x` gives for a row, to the sums of their columns. Returns
+/// how many weights that were, or `None` where there are too few, an entry is outside of its row, or the pointers
+/// descend or point nowhere.
+///
+/// # Panics
+/// If `sums` has another length than the rows.
+pub(crate) fn add_scaled_steps<S: Sum, W: Weights>(
+    isa: Isa,
+    rows: StepRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [S],
+) -> Option<usize> {
+    assert_eq!(sums.len(), rows.length);
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => {
+            if let Some(sums) = S::numbers(sums) {
+                return x86::add_scaled_steps(rows, x, sums);
+            }
+        }
+        _ => {}
+    }
+    let mut weights = 0;
+    for row in 0..rows.pointers.len() {
+        let (steps, x) = (rows.row(row)?, x(row));
+        let mut taken = Taken {
+            weights,
+            ..Taken::default()
+        };
+        rows.take(steps, &mut taken, steps.len(), |_, column, weight| {
+            if x.is_finite() || weight != 0.0 {
+                sums[column].add(weight * x);
+            }
+        })?;
+        weights = taken.weights;
+    }
+    Some(weights)
+}
+
+/// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns:
+/// the entry with number `i` of a row goes to sum `i` mod 8. As [`dot`] otherwise, and [`add_scaled_steps`].
+///
+/// # Panics
+/// If `x` has another length than the rows.
+pub(crate) fn dot_steps<S: Sum, W: Weights>(
+    isa: Isa,
+    rows: StepRows<'_, W>,
+    x: &[f64],
+    all_finite: bool,
+    mut f: impl FnMut(usize, S),
+) -> Option<usize> {
+    assert_eq!(x.len(), rows.length);
+    let mut weights = 0;
+    for row in 0..rows.pointers.len() {
+        let steps = rows.row(row)?;
+        let mut taken = Taken {
+            weights,
+            ..Taken::default()
+        };
+        let mut sums = [S::default(); LANES];
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 if all_finite => {
+                if let Some(sums) = S::numbers(&mut sums)
+                    && let Some(sums) = sums.as_mut_array()
+                {
+                    x86::dot_steps(rows, steps, &mut taken, x, sums)?;
+                }
+            }
+            _ => {}
+        }
+        rows.take(steps, &mut taken, steps.len(), |i, column, weight| {
+            if all_finite || weight != 0.0 {
+                sums[i % LANES].add(weight * x[column]);
+            }
+        })?;
+        f(row, total(sums));
+        weights = taken.weights;
+    }
+    Some(weights)
+}
+
 /// The sum of the lanes, in the order in which vectors are added up.
 fn total<S: Sum>(mut sums: [S; LANES]) -> S {
     let mut n = LANES / 2;

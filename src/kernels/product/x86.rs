@@ -7,7 +7,7 @@
 )]
 
 use super::positions::{Ascending, CHUNK, SLACK, Steps};
-use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, Weights};
+use super::{BitRows, Codes, Doubles, Floats, LANES, ROWS_AT_ONCE, StepRows, Taken, Weights};
 use crate::kernels::chosen::CHOSEN;
 use core::arch::x86_64::*;
 
@@ -22,10 +22,22 @@ pub(crate) trait Fours {
     /// The machine has AVX2 and BMI2; `i` + 4 is at most [`n_fours`](Self::n_fours).
     unsafe fn four(&self, i: usize) -> __m256d;
 
+    /// Tells the machine that the weights from `i` on will be wanted, if there are any.
+    fn prefetch(&self, i: usize) {
+        let _ = i;
+    }
+
     /// The first weights as floats, if they are.
     fn floats(&self) -> Option<&[u32]> {
         None
     }
+}
+
+/// Tells the machine that memory will be wanted; what there is not does no harm.
+#[inline(always)]
+fn prefetch<const HINT: i32>(at: *const u32) {
+    // SAFETY: a hint, for any address, on every machine of this architecture.
+    unsafe { _mm_prefetch::<HINT>(at.cast()) }
 }
 
 impl Fours for Floats<'_> {
@@ -38,6 +50,11 @@ impl Fours for Floats<'_> {
     unsafe fn four(&self, i: usize) -> __m256d {
         // SAFETY: four of the slice, as the caller says.
         unsafe { _mm256_cvtps_pd(_mm_loadu_ps(self.0.as_ptr().add(i).cast())) }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, i: usize) {
+        prefetch::<_MM_HINT_T0>(self.0.as_ptr().wrapping_add(i));
     }
 
     fn floats(&self) -> Option<&[u32]> {
@@ -223,6 +240,192 @@ unsafe fn dot_eights(
     i
 }
 
+/// Weights between those that are taken and those that are fetched meanwhile: a bare loop waits for memory
+/// a third of its time.
+const WEIGHTS_AHEAD: usize = 512;
+
+/// Steps of a byte that are taken at once.
+const BYTES: usize = 8;
+
+/// Eight steps, if so many are left and none of them is an escape, they lead to columns of the row, and eight weights
+/// can be had in fours; and the column after the last of them.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn eight_steps<W: Weights>(
+    rows: &StepRows<'_, W>,
+    steps: &[u8],
+    n_fours: usize,
+    taken: &Taken,
+) -> Option<(u64, usize)> {
+    let eight = steps.get(taken.steps..)?.first_chunk::<BYTES>()?;
+    let eight = u64::from_le_bytes(*eight);
+    // Where a byte is zero, its top bit comes, from it or from a lower one that is zero.
+    let borrows = eight.wrapping_sub(0x0101_0101_0101_0101) & !eight & 0x8080_8080_8080_8080;
+    let total = _mm_sad_epu8(_mm_cvtsi64_si128(eight as i64), _mm_setzero_si128());
+    let after = taken.after + _mm_cvtsi128_si64(total) as usize;
+    let are_there = borrows == 0 && after <= rows.length && taken.weights + BYTES <= n_fours;
+    are_there.then_some((eight, after))
+}
+
+/// As [`super::add_scaled_steps`].
+///
+/// # Panics
+/// If there are fewer sums than columns.
+pub(super) fn add_scaled_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [f64],
+) -> Option<usize> {
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
+    unsafe { add_steps(rows, x, sums) }
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn add_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    x: impl Fn(usize) -> f64,
+    sums: &mut [f64],
+) -> Option<usize> {
+    assert!(sums.len() >= rows.length);
+    let n_fours = rows.weights.n_fours().min(rows.n_weights);
+    let mut weights = 0;
+    for row in 0..rows.pointers.len() {
+        let (steps, x) = (rows.row(row)?, x(row));
+        let x_of_all = _mm256_set1_pd(x);
+        let mut taken = Taken {
+            weights,
+            ..Taken::default()
+        };
+        loop {
+            while x.is_finite()
+                && let Some((eight, after)) = eight_steps(&rows, steps, n_fours, &taken)
+            {
+                if taken.steps % (2 * BYTES) == 0 {
+                    rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
+                }
+                // The column before the next one, so to say: steps lead to the column after the last.
+                let mut column = taken.after.wrapping_sub(1);
+                let mut left = eight;
+                let mut next = || {
+                    column = column.wrapping_add((left & 0xff) as usize);
+                    left >>= 8;
+                    column
+                };
+                for i in [0, 4] {
+                    // SAFETY: eight weights can be had in fours. A step is at least 1 and the sum of them is
+                    // below the row's end: each column is one of the row, and has a sum.
+                    unsafe {
+                        let four = _mm256_mul_pd(rows.weights.four(taken.weights + i), x_of_all);
+                        let (low, high) = (
+                            _mm256_castpd256_pd128(four),
+                            _mm256_extractf128_pd::<1>(four),
+                        );
+                        for pair in [low, high] {
+                            let at = sums.as_mut_ptr().add(next());
+                            _mm_store_sd(at, _mm_add_sd(pair, _mm_load_sd(at)));
+                            let at = sums.as_mut_ptr().add(next());
+                            _mm_storeh_pd(at, _mm_add_pd(pair, _mm_loadh_pd(pair, at)));
+                        }
+                    }
+                }
+                taken.steps += BYTES;
+                taken.entries += BYTES;
+                taken.weights += BYTES;
+                taken.after = after;
+            }
+            // The last ones of the row, or an escape and what is beside it.
+            rows.take(steps, &mut taken, BYTES, |_, column, weight| {
+                if x.is_finite() || weight != 0.0 {
+                    sums[column] += weight * x;
+                }
+            })?;
+            if taken.steps == steps.len() {
+                break;
+            }
+        }
+        weights = taken.weights;
+    }
+    Some(weights)
+}
+
+/// As [`super::dot_steps`] for a row, into the lanes; leaves some steps to take.
+///
+/// # Panics
+/// If `x` has fewer numbers than there are columns.
+pub(super) fn dot_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    steps: &[u8],
+    taken: &mut Taken,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> Option<()> {
+    // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
+    unsafe { dot_eight_steps(rows, steps, taken, x, sums) }
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn dot_eight_steps<W: Weights>(
+    rows: StepRows<'_, W>,
+    steps: &[u8],
+    taken: &mut Taken,
+    x: &[f64],
+    sums: &mut [f64; LANES],
+) -> Option<()> {
+    assert!(x.len() >= rows.length);
+    let n_fours = rows.weights.n_fours().min(rows.n_weights);
+    loop {
+        // SAFETY: all eight numbers are loaded.
+        let mut both = unsafe {
+            [
+                _mm256_loadu_pd(sums.as_ptr()),
+                _mm256_loadu_pd(sums.as_ptr().add(4)),
+            ]
+        };
+        while let Some((eight, after)) = eight_steps(&rows, steps, n_fours, taken) {
+            if taken.steps % (2 * BYTES) == 0 {
+                rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
+            }
+            let mut column = taken.after.wrapping_sub(1);
+            let mut left = eight;
+            let mut next = || {
+                column = column.wrapping_add((left & 0xff) as usize);
+                left >>= 8;
+                column
+            };
+            for (half, sum) in both.iter_mut().enumerate() {
+                // SAFETY: as in `add_steps`.
+                unsafe {
+                    let (a, b) = (x.as_ptr().add(next()), x.as_ptr().add(next()));
+                    let (c, d) = (x.as_ptr().add(next()), x.as_ptr().add(next()));
+                    let low = _mm_loadh_pd(_mm_load_sd(a), b);
+                    let high = _mm_loadh_pd(_mm_load_sd(c), d);
+                    let four = rows.weights.four(taken.weights + 4 * half);
+                    let products = _mm256_mul_pd(four, _mm256_set_m128d(high, low));
+                    *sum = _mm256_add_pd(*sum, products);
+                }
+            }
+            taken.steps += BYTES;
+            taken.entries += BYTES;
+            taken.weights += BYTES;
+            taken.after = after;
+        }
+        // SAFETY: all eight numbers are stored.
+        unsafe {
+            _mm256_storeu_pd(sums.as_mut_ptr(), both[0]);
+            _mm256_storeu_pd(sums.as_mut_ptr().add(4), both[1]);
+        }
+        if taken.steps == steps.len() {
+            return Some(());
+        }
+        // As many steps that the next entry goes to the first lane again.
+        let mut add = |i: usize, column: usize, weight: f64| sums[i % LANES] += weight * x[column];
+        rows.take(steps, taken, 1, &mut add)?;
+        while taken.entries % LANES != 0 && taken.steps < steps.len() {
+            rows.take(steps, taken, 1, &mut add)?;
+        }
+    }
+}
+
 /// Steps that are taken at once.
 const STEPS: usize = 16;
 
@@ -347,20 +550,27 @@ fn positions_of_sixteens(steps: &mut Steps<'_>, out: &mut [u32; CHUNK + SLACK]) 
 /// Columns of a bitmap between two looks at how many weights are left.
 const COLUMNS: usize = 64;
 
-/// For every four bits, where the bytes of four floats come from: the next float for a bit that is set,
-/// zero for another.
-static FLOATS: [[u8; 16]; 16] = floats();
+/// For every byte of a bitmap, where the bytes of its eight floats come from, four and four: the first ones from the
+/// next floats, the others from those that end where the byte's floats end; for a bit that is not set, zero.
+#[repr(align(32))]
+struct Sources([[[u8; 16]; 2]; 256]);
 
-const fn floats() -> [[u8; 16]; 16] {
-    let mut table = [[0x80; 16]; 16];
-    let mut bits = 0;
-    while bits < 16 {
+static SOURCES: Sources = sources();
+
+const fn sources() -> Sources {
+    let mut table = [[[0x80; 16]; 2]; 256];
+    let mut bits: usize = 0;
+    while bits < 256 {
+        let high = (bits >> 4).count_ones() as usize;
         let (mut bit, mut n) = (0, 0);
-        while bit < 4 {
+        while bit < 8 {
+            if bit == 4 {
+                n = 4 - high;
+            }
             if bits >> bit & 1 == 1 {
                 let mut byte = 0;
                 while byte < 4 {
-                    table[bits][4 * bit + byte] = (4 * n + byte) as u8;
+                    table[bits][bit / 4][4 * (bit % 4) + byte] = (4 * n + byte) as u8;
                     byte += 1;
                 }
                 n += 1;
@@ -369,22 +579,35 @@ const fn floats() -> [[u8; 16]; 16] {
         }
         bits += 1;
     }
-    table
+    Sources(table)
 }
 
-/// Four columns of a bitmap: the next floats where bits are set, zero elsewhere.
+/// Floats before those of a byte that may be loaded, and not used; and after them.
+const FLOATS_BESIDE: usize = 4;
+
+/// Eight columns of a bitmap: the floats from `from` to `end` where bits are set, zero elsewhere.
 ///
 /// # Safety
-/// The machine has AVX2; four floats are at `from`.
+/// The machine has AVX2; four floats are at `from`, and four before `end`.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn expand_four(bits: usize, from: *const u32) -> __m256d {
-    // SAFETY: sixteen bytes of a table and of four floats.
-    let floats = unsafe {
-        let sources = _mm_loadu_si128(FLOATS[bits & 15].as_ptr().cast());
-        _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), sources)
+unsafe fn expand_eight(bits: u8, from: *const u32, end: *const u32) -> [__m256d; 2] {
+    let [low, high] = &SOURCES.0[usize::from(bits)];
+    // SAFETY: sixteen bytes of each table and of four floats.
+    let (low, high) = unsafe {
+        let (low, high) = (
+            _mm_load_si128(low.as_ptr().cast()),
+            _mm_load_si128(high.as_ptr().cast()),
+        );
+        (
+            _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), low),
+            _mm_shuffle_epi8(_mm_loadu_si128(end.sub(FLOATS_BESIDE).cast()), high),
+        )
     };
-    _mm256_cvtps_pd(_mm_castsi128_ps(floats))
+    [
+        _mm256_cvtps_pd(_mm_castsi128_ps(low)),
+        _mm256_cvtps_pd(_mm_castsi128_ps(high)),
+    ]
 }
 
 /// What is done with eight columns of some rows.
@@ -412,8 +635,19 @@ unsafe fn expand<const N: usize>(
     to: &mut impl Columns<N>,
 ) -> usize {
     // Loops, not closures that others call: those would be calls in fact, without these instructions.
-    let mut done = 0;
-    while 8 * done + COLUMNS <= n_columns {
+    let n_chunks = n_columns / COLUMNS;
+    // Each row is a stream of its own, and those of the next rows begin where nobody expects it. They follow these
+    // rows, and are about as long.
+    let n_floats = match N {
+        1 => 0,
+        _ => (firsts[N - 1] - firsts[0]) * N / (N - 1),
+    };
+    let lines = (4 * n_floats).div_ceil(64 * n_chunks.max(1));
+    let mut ahead = floats.as_ptr().wrapping_add(firsts[0] + n_floats);
+    // The first floats, where nothing may be loaded before them.
+    let mut copy = [0; FLOATS_BESIDE + COLUMNS + FLOATS_BESIDE];
+    for chunk in 0..n_chunks {
+        let done = chunk * (COLUMNS / 8);
         let mut bytes = [&[0; COLUMNS / 8]; N];
         let mut from = [floats.as_ptr(); N];
         for row in 0..N {
@@ -422,41 +656,43 @@ unsafe fn expand<const N: usize>(
             };
             bytes[row] = next;
             // As many columns take at most as many floats, and four may be loaded that are not used.
-            match floats.get(firsts[row]..) {
-                Some(left) if left.len() >= COLUMNS + 4 => from[row] = left.as_ptr(),
+            let left = match floats.get(firsts[row]..) {
+                Some(left) if left.len() >= COLUMNS + FLOATS_BESIDE => left,
                 _ => return done,
+            };
+            from[row] = left.as_ptr();
+            if firsts[row] < FLOATS_BESIDE {
+                if row > 0 {
+                    return done;
+                }
+                copy[FLOATS_BESIDE..].copy_from_slice(&left[..COLUMNS + FLOATS_BESIDE]);
+                from[row] = copy[FLOATS_BESIDE..].as_ptr();
             }
         }
+        for line in 0..lines {
+            prefetch::<_MM_HINT_T1>(ahead.wrapping_add(16 * line));
+        }
+        ahead = ahead.wrapping_add(16 * lines);
         let start = from;
         for i in 0..COLUMNS / 8 {
-            let mut bits = [0; N];
+            let mut ends = from;
             for row in 0..N {
-                bits[row] = usize::from(bytes[row][i]);
+                // SAFETY: no row has taken more than eight floats for each byte before this one and for
+                // this one: as many as there are, with four more.
+                ends[row] = unsafe { from[row].add(bytes[row][i].count_ones() as usize) };
             }
-            // SAFETY: no row has taken more than eight floats for each byte before this one; here at most
-            // four and then four are loaded from the next ones on.
-            let row = |row: usize| unsafe {
-                let low = bits[row] & 15;
-                let high = from[row].add(low.count_ones() as usize);
-                [
-                    expand_four(low, from[row]),
-                    expand_four(bits[row] >> 4, high),
-                ]
-            };
+            // SAFETY: four floats at least are after these, and before the first of them.
+            let row = |row: usize| unsafe { expand_eight(bytes[row][i], from[row], ends[row]) };
             // SAFETY: the columns of a whole byte.
             unsafe { to.eight(8 * (done + i), row) };
-            for row in 0..N {
-                // SAFETY: as before.
-                from[row] = unsafe { from[row].add(bits[row].count_ones() as usize) };
-            }
+            from = ends;
         }
         for row in 0..N {
-            // SAFETY: both are in the floats.
+            // SAFETY: both are in the floats, or in their copy.
             firsts[row] += unsafe { from[row].offset_from(start[row]) } as usize;
         }
-        done += COLUMNS / 8;
     }
-    done
+    n_chunks * (COLUMNS / 8)
 }
 
 /// Adds rows times numbers to sums.
