@@ -6,13 +6,13 @@ use bitvec::vec::BitVec;
 use std::collections::BTreeMap;
 
 /// Bits that are made and read together.
-const WORD_BITS: usize = 64;
+const WORD_BITS: usize = usize::BITS as usize;
 
 /// One bit for each element of a tensor, in row-major order: whether the weight is left.
 ///
 /// What was zero already is not left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mask(BitVec<u64, Lsb0>);
+pub struct Mask(BitVec<usize, Lsb0>);
 
 impl Mask {
     /// A mask in which nothing is left of `len` elements.
@@ -59,7 +59,7 @@ impl FromIterator<bool> for Mask {
         loop {
             let (mut word, mut n) = (0, 0);
             for bit in bits.by_ref().take(WORD_BITS) {
-                word |= u64::from(bit) << n;
+                word |= usize::from(bit) << n;
                 n += 1;
             }
             len += n;
