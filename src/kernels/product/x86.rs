@@ -300,7 +300,7 @@ fn add_steps<W: Weights>(
             while x.is_finite()
                 && let Some((eight, after)) = eight_steps(&rows, steps, n_fours, &taken)
             {
-                if taken.steps % (2 * BYTES) == 0 {
+                if taken.steps.is_multiple_of(2 * BYTES) {
                     rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
                 }
                 // The column before the next one, so to say: steps lead to the column after the last.
@@ -382,7 +382,7 @@ fn dot_eight_steps<W: Weights>(
             ]
         };
         while let Some((eight, after)) = eight_steps(&rows, steps, n_fours, taken) {
-            if taken.steps % (2 * BYTES) == 0 {
+            if taken.steps.is_multiple_of(2 * BYTES) {
                 rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
             }
             let mut column = taken.after.wrapping_sub(1);
@@ -420,7 +420,7 @@ fn dot_eight_steps<W: Weights>(
         // As many steps that the next entry goes to the first lane again.
         let mut add = |i: usize, column: usize, weight: f64| sums[i % LANES] += weight * x[column];
         rows.take(steps, taken, 1, &mut add)?;
-        while taken.entries % LANES != 0 && taken.steps < steps.len() {
+        while !taken.entries.is_multiple_of(LANES) && taken.steps < steps.len() {
             rows.take(steps, taken, 1, &mut add)?;
         }
     }
