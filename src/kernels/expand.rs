@@ -85,7 +85,7 @@ pub(crate) fn expand_rows<W: Word>(
         Isa::Neon => neon::expand(fast, background, values, out),
         Isa::Plain => {}
     }
-    let _ = store;
+    let _ = (store, fast);
     n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out)
 }
 

@@ -5,6 +5,15 @@
 //! [numbers](Sum::numbers), the vector is of numbers that `f32` has: its products with weights of
 //! [`Floats`] are exact in `f64`, fused with an addition or not.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        dead_code,
+        unused_mut,
+        reason = "only x86 has more than the plain kernels"
+    )
+)]
+
 mod positions;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -395,7 +404,6 @@ pub(crate) fn add_scaled_rows<S: Sum, W: Weights>(
     while row < rows.n_rows() {
         let (mut firsts, n) = first_weights(isa, rows, row, next);
         let x: [f64; ROWS_AT_ONCE] = std::array::from_fn(|i| if i < n { x(row + i) } else { 0.0 });
-        #[allow(unused_mut, reason = "some machines have nothing else")]
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]
         if matches!(isa, Isa::Avx2 | Isa::Avx512)
@@ -438,7 +446,6 @@ pub(crate) fn dot_rows<S: Sum, W: Weights>(
     while row < rows.n_rows() {
         let (mut firsts, n) = first_weights(isa, rows, row, next);
         let mut sums = [[S::default(); LANES]; ROWS_AT_ONCE];
-        #[allow(unused_mut, reason = "some machines have nothing else")]
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]
         if matches!(isa, Isa::Avx2 | Isa::Avx512)
