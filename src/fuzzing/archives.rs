@@ -92,7 +92,8 @@ impl Made {
             _ => n - n / 3,
         };
         let n_bytes = (n - repeats) as usize * width.unwrap_or(0);
-        let mut stored = elements(&mut Cursor::new(program), width.unwrap_or(1));
+        let mut program = Cursor::new(program);
+        let mut stored = elements(&mut program, width.unwrap_or(1), n_bytes);
         stored.resize(n_bytes, 0);
         let place = match (flags >> 5 & 3, width) {
             (0, _) | (_, None) => Place::Nowhere,
