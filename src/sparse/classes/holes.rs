@@ -21,8 +21,9 @@ pub(crate) fn cost(n: u64, k: u64) -> u64 {
         0 => 0,
         _ => {
             let low_bits = rice_bits(n, k);
-            // What the low bits can't say, but for half of a one in each gap that is rounded down.
-            let ones = ((n - k) >> low_bits).saturating_sub(k / 2);
+            // Half of a one in each gap, which the low bits say; without them nothing is rounded down.
+            let rounded_down = if low_bits == 0 { 0 } else { k / 2 };
+            let ones = ((n - k) >> low_bits).saturating_sub(rounded_down);
             k * u64::from(low_bits + 1) + ones
         }
     }
