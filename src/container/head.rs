@@ -62,8 +62,12 @@ pub(super) fn check_header(file: &[u8]) -> Result<()> {
     let features = cursor.u64()?;
     compare_crc(&file[..HEADER_CRC_AT], cursor.u32()?, "header")?;
     if version != VERSION {
+        let hint = match version {
+            0 => "it was the draft",
+            _ => "a newer tfzip may read it",
+        };
         return Err(Error::unsupported(format!(
-            "format version {version}, expected {VERSION}: a newer tfzip may read it"
+            "format version {version}, expected {VERSION}: {hint}"
         )));
     }
     if reserved != 0 {
