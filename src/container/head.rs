@@ -44,8 +44,8 @@ pub(super) fn header() -> Vec<u8> {
 
 /// Checks the header at the start of `file`.
 pub(super) fn check_header(file: &[u8]) -> Result<()> {
-    let n = file.len().min(MAGIC.len());
-    if file[..n] != MAGIC[..n] {
+    // A file that ends before has the right magic as far as it goes.
+    if !MAGIC.starts_with(file.get(..MAGIC.len()).unwrap_or(file)) {
         return Err(Error::corrupt(
             "not a .tfz file: it does not begin with the magic",
         ));
@@ -57,10 +57,13 @@ pub(super) fn check_header(file: &[u8]) -> Result<()> {
             file.len()
         )));
     }
-    let mut cursor = Cursor::new(&file[VERSION_AT..HEADER_BYTES]);
+    let mut cursor = Cursor::new(file);
+    let body = cursor.take(HEADER_CRC_AT)?;
+    compare_crc(body, cursor.u32()?, "header")?;
+    let mut cursor = Cursor::new(body);
+    cursor.take(MAGIC.len())?;
     let (version, reserved) = (cursor.u16()?, cursor.u16()?);
     let features = cursor.u64()?;
-    compare_crc(&file[..HEADER_CRC_AT], cursor.u32()?, "header")?;
     if version != VERSION {
         let hint = match version {
             0 => "it was the draft",
@@ -114,19 +117,21 @@ impl Footer {
         out
     }
 
-    /// Reads the footer at the end of `file`, which is long enough for one.
+    /// Reads the footer at the end of `file`.
     pub(super) fn read(file: &[u8]) -> Result<Self> {
-        let footer = &file[file.len() - FOOTER_BYTES..];
-        if footer[END_MAGIC_AT..] != END_MAGIC {
-            return Err(Error::truncated(
+        let footer = file.last_chunk::<FOOTER_BYTES>();
+        let footer = footer.filter(|footer| footer.ends_with(&END_MAGIC));
+        let mut cursor = Cursor::new(footer.ok_or_else(|| {
+            Error::truncated(
                 "the file does not end with a footer: it was cut, or something was appended",
-            ));
-        }
-        let mut cursor = Cursor::new(footer);
+            )
+        })?);
+        let body = cursor.take(FOOTER_CRC_AT)?;
+        compare_crc(body, cursor.u32()?, "footer")?;
+        let mut cursor = Cursor::new(body);
         let (stored_bytes, manifest_bytes) = (cursor.u64()?, cursor.u64()?);
         let crc = cursor.u32()?;
         let coding = cursor.u32()?;
-        compare_crc(&footer[..FOOTER_CRC_AT], cursor.u32()?, "footer")?;
         let coding = match coding {
             0 => ManifestCoding::Stored,
             1 => ManifestCoding::Zstd,

@@ -51,11 +51,11 @@ pub(super) fn check_distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result
         .map(|name| name.to_lowercase().replace('/', "\0"))
         .collect();
     names.sort_unstable();
-    for pair in names.windows(2) {
-        let Some(rest) = pair[1].strip_prefix(&pair[0]) else {
+    for (first, second) in names.iter().zip(names.iter().skip(1)) {
+        let Some(rest) = second.strip_prefix(first.as_str()) else {
             continue;
         };
-        let [first, second] = [0, 1].map(|i: usize| pair[i].replace('\0', "/"));
+        let [first, second] = [first, second].map(|name| name.replace('\0', "/"));
         if rest.is_empty() {
             return Err(Error::corrupt(format!(
                 "two have the name {first:?}, not counting case"

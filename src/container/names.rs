@@ -1,13 +1,5 @@
 //! Many names in one allocation.
 
-#![deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used
-)]
-
 /// A list of names, one after another in one text.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
