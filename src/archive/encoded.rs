@@ -326,7 +326,7 @@ mod tests {
         let rows = encoded();
         assert_eq!((rows.n_groups(), rows.step(0)), (2, 2));
         assert_eq!((rows.rows_of(1), rows.entries_of(0)), (1..2, 0..1));
-        for group in [2, 1 << 60, usize::MAX] {
+        for group in [2, usize::MAX / 8, usize::MAX] {
             assert!(rows.rows_of(group).is_empty());
             assert_eq!((rows.entries_of(group), rows.steps_of(group)), (1..1, 1..1));
         }
