@@ -195,7 +195,8 @@ pub(crate) fn with_manifest(body: &[u8], manifest: &Manifest) -> Vec<u8> {
 /// An archive of these sections.
 pub(crate) fn archive(sections: &[u8], manifest: &Manifest) -> Vec<u8> {
     let mut body = b"\x89TFZ\r\n\x1a\n".to_vec();
-    body.extend([0; 12]);
+    body.extend(tfzip::FORMAT_VERSION.to_le_bytes());
+    body.extend([0; 10]);
     body.extend(crc32fast::hash(&body).to_le_bytes());
     body.extend(sections);
     with_manifest(&body, manifest)
