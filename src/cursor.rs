@@ -94,6 +94,12 @@ impl<'a> Cursor<'a> {
         )))
     }
 
+    /// A varint that counts something in a part of a file. One that this machine can't address counts more than
+    /// there is, like any other that is too large.
+    pub(crate) fn count(&mut self) -> Result<usize> {
+        Ok(usize::try_from(self.varint()?).unwrap_or(usize::MAX))
+    }
+
     /// Fails unless everything has been read.
     pub(crate) fn finish(self) -> Result<()> {
         match self.rest().len() {

@@ -12,7 +12,7 @@ pub(crate) mod bits;
 pub(crate) mod huffman;
 pub(crate) mod zstd;
 
-use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::cursor::{Cursor, put_varint};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 
@@ -198,7 +198,7 @@ fn read_body<'a>(cursor: &mut Cursor<'a>, packed_bytes: usize) -> Result<Body<'a
     match cursor.u8()? {
         0 => Ok(Body::Packed(cursor.take(packed_bytes)?)),
         1 => {
-            let length = to_usize(cursor.varint()?)?;
+            let length = cursor.count()?;
             Ok(Body::Zstd(cursor.take(length)?))
         }
         2 => Ok(Body::Huffman),

@@ -3,7 +3,7 @@
 use super::bins::{BinFinder, Bins};
 use super::codebook::Codebook;
 use crate::buffer::Buffer;
-use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::cursor::{Cursor, put_varint};
 use crate::error::{Error, Result, Within};
 use crate::kernels::expand::SLACK_BYTES;
 use crate::kernels::huffman::DecodeTable;
@@ -398,7 +398,7 @@ pub(crate) fn read<W: Word>(
             patch(cursor, out)?;
         }
         ValueMap::Bins(bins) => {
-            let n_bytes = to_usize(cursor.varint()?)?;
+            let n_bytes = cursor.count()?;
             let raw = cursor.rest();
             let low = cursor.take(n_bytes)?;
             let bits = lookup::bins(isa, bins.as_slice(), &symbols, raw, out);
@@ -431,7 +431,7 @@ fn check_last_bits(low: &[u8], bits: usize) -> Result<()> {
 
 /// Reads the patches and puts them in.
 fn patch<W: Word>(cursor: &mut Cursor<'_>, values: &mut [W]) -> Result<()> {
-    let n = to_usize(cursor.varint()?)?;
+    let n = cursor.count()?;
     if n > values.len() {
         return Err(Error::corrupt(format!(
             "{n} patches of {} values",
@@ -440,7 +440,7 @@ fn patch<W: Word>(cursor: &mut Cursor<'_>, values: &mut [W]) -> Result<()> {
     }
     let mut next = 0;
     for _ in 0..n {
-        let at = to_usize(cursor.varint()?)?.saturating_add(next);
+        let at = cursor.count()?.saturating_add(next);
         let pattern = W::from_le(cursor.take(W::WIDTH)?);
         *values.get_mut(at).ok_or_else(|| {
             Error::corrupt(format!("a patch of value {at}, after the last one"))

@@ -2,7 +2,7 @@
 
 use super::{Classes, ESCAPE, Form, Lines, holes, steps_of};
 use crate::buffer::Buffer;
-use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::cursor::{Cursor, put_varint};
 use crate::error::{Error, Result};
 use crate::kernels::expand::BitmapRows;
 use crate::kernels::huffman::DecodeTable;
@@ -158,7 +158,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
             n_symbols.push(match part.form {
                 Form::CodedBitmap => self.bitmap_bytes(number),
                 Form::CodedSteps { .. } if positions > 0 => {
-                    let n = to_usize(cursor.varint()?)?;
+                    let n = cursor.count()?;
                     if n > positions {
                         return Err(Error::corrupt(format!(
                             "{n} steps for {positions} positions"

@@ -1,7 +1,7 @@
 //! Bundles: runs of symbols, interleaved over one or eight streams (spec §10.3.2).
 
 use super::PrefixCode;
-use crate::cursor::{Cursor, put_varint, to_usize};
+use crate::cursor::{Cursor, put_varint};
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::huffman::{DecodeTable, MAX_STREAMS, Streams};
@@ -158,7 +158,7 @@ impl<'a> Bundle<'a> {
 }
 
 fn read_lengths(cursor: &mut Cursor<'_>, n_streams: usize) -> Result<Vec<usize>> {
-    let shortest = to_usize(cursor.varint()?)?;
+    let shortest = cursor.count()?;
     if n_streams == 1 {
         return Ok(vec![shortest]);
     }
