@@ -25,6 +25,10 @@ pub(crate) struct Buffer<T> {
 }
 
 impl<T: Pod> Buffer<T> {
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a buffer is for what is in memory, or for a block"
+    )]
     pub(crate) fn new(len: usize) -> Self {
         let n_words = (len * size_of::<T>()).div_ceil(size_of::<u128>());
         let mut words = KEPT.with_borrow_mut(|kept| {
@@ -50,7 +54,7 @@ impl<T: Pod> Buffer<T> {
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         let words = std::mem::take(&mut self.words);
-        if words.len() * size_of::<u128>() <= MAX_KEPT_BYTES {
+        if size_of_val(words.as_slice()) <= MAX_KEPT_BYTES {
             // A thread that is about to end keeps nothing.
             let _ = KEPT.try_with(|kept| {
                 let mut kept = kept.borrow_mut();
@@ -62,6 +66,10 @@ impl<T> Drop for Buffer<T> {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there are words for `len` elements"
+)]
 impl<T: Pod> Deref for Buffer<T> {
     type Target = [T];
 
@@ -70,6 +78,10 @@ impl<T: Pod> Deref for Buffer<T> {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there are words for `len` elements"
+)]
 impl<T: Pod> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]

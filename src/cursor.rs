@@ -2,14 +2,6 @@
 //!
 //! A part that is too short for what stands in it is corrupt: only a whole file is truncated.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::error::{Error, Result};
 use std::ops::Range;
 

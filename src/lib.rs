@@ -96,13 +96,28 @@
     not(feature = "pack"),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
 )]
-#![warn(clippy::unwrap_used)]
+// What reads bytes that nobody vouches for must not panic or wrap. What is exempt says so below, and why.
+#![cfg_attr(
+    not(any(fuzzing, test)),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(any(feature = "candle", feature = "ndarray", feature = "sprs"))]
 mod adapters;
 mod archive;
 mod buffer;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 mod choose;
 #[cfg(feature = "pack")]
 pub mod codec;
@@ -112,6 +127,11 @@ mod error;
 #[cfg(all(feature = "pack", any(fuzzing, test)))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "hot: what they rely on stands at each unsafe block, and all versions are compared"
+)]
 mod kernels;
 mod limits;
 #[cfg(feature = "mmap")]
@@ -121,20 +141,45 @@ pub mod model;
 #[cfg(feature = "pack")]
 mod output;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 mod pack;
 mod parallel;
 mod payload;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "hot: its kernels check positions and pointers, and are compared with a plain loop"
+)]
 pub mod product;
 mod profile;
 #[cfg(feature = "pack")]
 mod progress;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 pub mod prune;
 #[cfg(feature = "pack")]
 mod pruned;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 mod repack;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 mod rewrite;
 mod sparse;
 #[cfg(feature = "pack")]
@@ -142,6 +187,11 @@ mod sparse;
 mod spec_examples;
 mod stream;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "works on what has been read and checked"
+)]
 mod sweep;
 mod tensor;
 #[cfg(feature = "pack")]

@@ -1,13 +1,5 @@
 //! What a reader may spend on a file that nobody vouches for (spec §11).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 /// Limits of a reader, checked before memory is reserved.
 ///
 /// The defaults suit a server that opens files from strangers: they admit every model that

@@ -25,7 +25,7 @@ pub(crate) fn n_threads() -> usize {
 pub(crate) fn batch() -> usize {
     match n_threads() {
         1 => 1,
-        n => 8 * n,
+        n => n.saturating_mul(8),
     }
 }
 

@@ -54,7 +54,7 @@ impl<'a> Meter<'a> {
     }
 
     pub(crate) fn add(&mut self, bytes: u64) {
-        self.done += bytes;
+        self.done = self.done.saturating_add(bytes);
         if let Some(Progress(f)) = self.progress {
             f(self.phase, self.done, self.total);
         }

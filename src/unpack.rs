@@ -83,7 +83,7 @@ pub fn unpack_file(
             archive.restore(file, &mut out).within(place)?;
             out.flush()
                 .map_err(|e| Error::io(format!("cannot write {}", output.display()), e))?;
-            done += archive.files().nth(file).map_or(0, |file| file.bytes);
+            done = done.saturating_add(archive.files().nth(file).map_or(0, |file| file.bytes));
             Ok(())
         };
         if archive.is_folder() {

@@ -2,7 +2,7 @@
 
 use super::{cannot, shape_of};
 use crate::archive::Tensor;
-use crate::cursor::to_usize;
+use crate::cursor::{range_len, to_usize};
 use crate::error::{Error, Result};
 use crate::tensor::Element;
 use ndarray::{Array, Array2, ArrayD, ArrayViewMut, Dimension, IxDyn, ShapeError};
@@ -73,7 +73,7 @@ impl Tensor<'_> {
         let elements = self.rows(rows.clone())?;
         // There are such rows, or the line above fails.
         let shape = (
-            to_usize(rows.end - rows.start)?,
+            to_usize(range_len(&rows))?,
             to_usize(self.matrix_shape().1)?,
         );
         Array2::from_shape_vec(shape, elements).map_err(|e| self.no_array(e))

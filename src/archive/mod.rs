@@ -1,13 +1,5 @@
 //! Reading: an open `.tfz` file, its files and its tensors.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 mod csr;
 mod encoded;
 mod layout;

@@ -28,7 +28,6 @@ pub(crate) fn decode_frame(section: &[u8], length: usize) -> Result<Cow<'_, [u8]
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

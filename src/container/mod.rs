@@ -1,14 +1,6 @@
 //! The container: header, sections, manifest, footer (spec §2 to §7). It holds files, payloads
 //! and tensors, and has never heard of TensorFlow.
 
-#![deny(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used
-)]
-
 mod frame;
 mod head;
 mod index;
@@ -17,7 +9,6 @@ mod manifest;
 mod name;
 mod names;
 #[cfg(all(feature = "pack", any(fuzzing, test)))]
-#[allow(clippy::arithmetic_side_effects)]
 pub(crate) mod unchecked;
 #[cfg(feature = "pack")]
 #[expect(

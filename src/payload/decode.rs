@@ -1,13 +1,5 @@
 //! Decoding a block: positions and values, then the dense elements (spec §9).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::tables::{Decoders, Tables, check_aligned};
 use crate::cursor::{Cursor, check_crc, range_len};
 use crate::error::{Error, Result, Within};

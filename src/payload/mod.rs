@@ -1,21 +1,51 @@
 //! Payloads: the elements of a tensor, cut into blocks that are decoded one by one (spec §8, §9).
 
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod block;
 mod decode;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod encode;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod encoder;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod entries;
 mod read;
 mod record;
 mod streams;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod survey;
 mod tables;
 #[cfg(feature = "pack")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a writer of elements that are in memory"
+)]
 mod train;
 
 #[cfg(feature = "pack")]
@@ -54,7 +84,7 @@ const MIN_COLUMNS: u64 = 16;
 pub(crate) fn fold(shape: &[u64]) -> u64 {
     let mut columns = 1;
     for dim in shape.iter().rev() {
-        columns *= dim;
+        columns = dim.saturating_mul(columns);
         if columns >= MIN_COLUMNS {
             break;
         }
@@ -76,6 +106,11 @@ struct Elements<'a, W> {
     word: PhantomData<W>,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "those who encode elements number them as they are in memory"
+)]
 impl<'a, W: Word> Elements<'a, W> {
     fn new(bytes: &'a [u8]) -> Self {
         Self {

@@ -1,13 +1,5 @@
 //! Reading elements of a payload, block by block, on several threads.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::Record;
 use crate::cursor::{range_len, to_usize};
 use crate::error::{Error, Result};

@@ -1,13 +1,5 @@
 //! The record of a payload: tables, blocks, directory (spec §8.1, §8.3).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::decode::DecodedBlock;
 use super::tables::{Decoders, Tables};
 use super::{MAX_BLOCK_BYTES, MAX_BLOCK_ELEMENTS};
@@ -340,7 +332,6 @@ impl<'a> Record<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::super::{EncodeOptions, PayloadSpec, encode};
     use super::*;

@@ -1,13 +1,5 @@
 //! Values of a block where they are, for those who need nothing decoded.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::stream::{self, Coding};

@@ -1,13 +1,5 @@
 //! What all blocks of a payload share (spec §8.2).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::cursor::{Cursor, check_crc, put_crc};
 use crate::error::{Error, Result, Within};
 use crate::kernels::huffman::DecodeTable;

@@ -1,13 +1,5 @@
 //! Where the entries are: position sets over the elements of a block (spec §9.1).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 mod bitmap;
 pub(crate) mod classes;
 mod relative_index;
@@ -453,7 +445,6 @@ pub(crate) fn bitmap_histogram(members: &[u32], n: u32) -> [u32; 256] {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

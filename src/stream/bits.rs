@@ -241,7 +241,6 @@ pub(super) fn from_planes(planes: &[u8], count: usize, bits: u32) -> Result<Vec<
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,13 +1,5 @@
 //! Streams: sequences of symbols of a fixed number of bits, and how they become bytes (spec §10).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 pub(crate) mod bits;
 pub(crate) mod huffman;
 pub(crate) mod zstd;
@@ -207,7 +199,6 @@ fn read_body<'a>(cursor: &mut Cursor<'a>, packed_bytes: usize) -> Result<Body<'a
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

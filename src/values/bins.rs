@@ -129,7 +129,6 @@ fn write_node(bins: &[Bin], low_bits: u32, bits: &mut BitWriter) {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,14 +1,6 @@
 //! What the entries are: patterns as they are, byte planes, codes of a codebook, or symbols with low
 //! bits (spec §9.2).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 mod bins;
 mod codebook;
 mod coder;
@@ -285,7 +277,6 @@ pub(crate) fn to_le_bytes<W: Word>(entries: &[W]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

@@ -81,7 +81,6 @@ pub(crate) fn read(cursor: &mut Cursor<'_>, n: usize) -> Result<Vec<usize>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

@@ -177,7 +177,6 @@ fn read_lengths(cursor: &mut Cursor<'_>, n_streams: usize) -> Result<Vec<usize>>
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

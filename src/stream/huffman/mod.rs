@@ -304,7 +304,6 @@ pub(crate) fn written_bits(lengths: &[u8], order: SymbolOrder) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ErrorKind;

@@ -55,7 +55,6 @@ fn exactly(length: usize, out: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 
