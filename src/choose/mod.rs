@@ -196,19 +196,23 @@ mod tests {
     use super::*;
     use crate::sparse::{Rows, bitmap_histogram};
 
+    /// One in so many of `n` positions: their gaps are geometric.
+    fn one_in(density_inverse: u64, n: u32) -> Vec<u32> {
+        let mut state = 1u64;
+        let is_member = |_: &u32| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 33).is_multiple_of(density_inverse)
+        };
+        (0..n).filter(is_member).collect()
+    }
+
     #[test]
     fn steps_are_bytes_where_they_cost_little() {
         let form = |density_inverse: u64, columns: u64, value_bits| {
             let n = 64 * columns as u32;
-            let mut state = 1u64;
-            let members: Vec<u32> = (0..n)
-                .filter(|_| {
-                    state = state
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
-                    (state >> 33).is_multiple_of(density_inverse)
-                })
-                .collect();
+            let members = one_in(density_inverse, n);
             let in_rows = Rows {
                 columns,
                 first_element: 0,
@@ -256,15 +260,7 @@ mod tests {
     fn the_gap_width_follows_the_density() {
         // Geometric gaps. Escapes carry no value, so narrow gaps cost less than Han et al.'s fillers.
         let width = |density_inverse| {
-            let mut state = 1u64;
-            let members: Vec<u32> = (0..200_000)
-                .filter(|_| {
-                    state = state
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
-                    (state >> 33).is_multiple_of(density_inverse)
-                })
-                .collect();
+            let members = one_in(density_inverse, 200_000);
             narrowest(
                 &GapStats::new(&members, 200_000, None),
                 members.len() as u64,

@@ -7,6 +7,7 @@ use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
 use super::product::{
     self, BitRows, Codes, Doubles, Floats, Positions, Sorted, StepRows, Steps, Sum, TABLE, Weights,
+    WholeRows,
 };
 use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
@@ -393,9 +394,9 @@ fn products_of_bits(input: &mut Cursor<'_>) {
     with_weights!(input, n_weights, weights => same(|isa| {
         let rows = BitRows { bitmaps, length, weights, n_weights };
         let mut sums = vec![0.0; length];
-        let n_added = product::add_scaled_rows(isa, rows, |row| x[row], &mut sums);
+        let n_added = rows.add_scaled(isa, |row| x[row], &mut sums);
         let mut dots = vec![];
-        let n_dots = product::dot_rows(isa, rows, &x[..length], true, |row, sum: f64| {
+        let n_dots = rows.dot(isa, &x[..length], true, |row, sum: f64| {
             dots.push(row as f64);
             dots.push(sum);
         });
@@ -437,10 +438,10 @@ fn products_of_steps(input: &mut Cursor<'_>) {
         x: &[f64],
     ) -> Option<(usize, Vec<u64>)> {
         let mut sums = vec![S::default(); rows.length];
-        let n = product::add_scaled_steps(isa, rows, |row| x[row], &mut sums)?;
+        let n = rows.add_scaled(isa, |row| x[row], &mut sums)?;
         let mut add = |_: usize, sum: S| sums.push(sum);
-        product::dot_steps(isa, rows, &x[..rows.length], true, &mut add)?;
-        product::dot_steps(isa, rows, &x[..rows.length], false, &mut add)?;
+        rows.dot(isa, &x[..rows.length], true, &mut add)?;
+        rows.dot(isa, &x[..rows.length], false, &mut add)?;
         let values: Vec<f64> = sums.into_iter().map(Sum::value).collect();
         Some((n, bits_of(&values)))
     }

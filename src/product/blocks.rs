@@ -7,7 +7,8 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::kernels::product::{
-    CHUNK, Codes, Doubles, Floats, Positions, SetBits, StepRows, Steps, TABLE, Weights, to_doubles,
+    BitRows, CHUNK, Codes, Doubles, Floats, Positions, SetBits, StepRows, Steps, TABLE, Weights,
+    to_doubles,
 };
 use crate::payload::{Record, Shared, ValueStream, value_stream};
 use crate::sparse::PositionKind;
@@ -258,12 +259,15 @@ impl<'a, W: Word> Payload<'a, W> {
         let mut doubles = [0; CHUNK];
         for rows in rows_alike(streams) {
             let start = streams.bitmap_range(rows.start).start;
-            let bitmaps = &streams.bitmaps[start..streams.bitmap_range(rows.end - 1).end];
             let left = *taken..streams.n_entries;
-            let n_weights = left.len();
-            let weights = self.numbers.weigh(values, left, &mut doubles)?;
             let first = streams.positions(rows.start..rows.start + 1);
-            *taken += runs.bits(first.start, bitmaps, first.len(), weights, n_weights)?;
+            let rows = BitRows {
+                bitmaps: &streams.bitmaps[start..streams.bitmap_range(rows.end - 1).end],
+                length: first.len(),
+                n_weights: left.len(),
+                weights: self.numbers.weigh(values, left, &mut doubles)?,
+            };
+            *taken += runs.bits(first.start, rows)?;
         }
         Ok(())
     }

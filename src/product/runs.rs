@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::product::{
     Adjacent, Ascending, BitRows, Codes, Columns, Doubles, Floats, Listed, Sorted, StepRows, Sum,
-    Weights, add_scaled, add_scaled_rows, add_scaled_steps, dot, dot_rows, dot_steps,
+    Weights, WholeRows, add_scaled, dot,
 };
 use std::ops::Range;
 
@@ -14,6 +14,17 @@ pub(super) enum Weighed<'a> {
     Floats(Floats<'a>),
     Doubles(Doubles<'a>),
     Codes(Codes<'a>),
+}
+
+/// The same with the weights in the way that they are.
+macro_rules! weighed {
+    ($weights:expr, |$known:ident| $with:expr) => {
+        match $weights {
+            Weighed::Floats($known) => $with,
+            Weighed::Doubles($known) => $with,
+            Weighed::Codes($known) => $with,
+        }
+    };
 }
 
 /// What is done with the entries of rows.
@@ -30,23 +41,13 @@ pub(super) trait Sink {
     );
 
     /// Takes the entries in rows from `row` on, of which there are `columns`. Returns how many entries that
-    /// were, or `None` where there are too few or a bit is set after the last one of its row.
-    fn bits(
+    /// were, or `None` where what is encoded breaks a rule or there are too few weights.
+    fn rows(
         &mut self,
         isa: Isa,
         row: usize,
         columns: Range<usize>,
-        bits: BitRows<'_, impl Weights>,
-    ) -> Option<usize>;
-
-    /// Takes the entries that steps lead to in rows from `row` on, of which there are `columns`. Returns how many
-    /// entries that were, or `None` where the steps or the pointers break a rule or there are too few weights.
-    fn steps(
-        &mut self,
-        isa: Isa,
-        row: usize,
-        columns: Range<usize>,
-        steps: StepRows<'_, impl Weights>,
+        rows: impl WholeRows,
     ) -> Option<usize>;
 }
 
@@ -78,34 +79,18 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
         }
     }
 
-    fn bits(
+    fn rows(
         &mut self,
         isa: Isa,
         row: usize,
         columns: Range<usize>,
-        bits: BitRows<'_, impl Weights>,
+        rows: impl WholeRows,
     ) -> Option<usize> {
         let mut n = None;
         let vectors = self.x.chunks_exact(self.rows);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
             let x = |i: usize| x[row + i].into();
-            n = Some(add_scaled_rows(isa, bits, x, &mut sums[columns.clone()])?);
-        }
-        n
-    }
-
-    fn steps(
-        &mut self,
-        isa: Isa,
-        row: usize,
-        columns: Range<usize>,
-        steps: StepRows<'_, impl Weights>,
-    ) -> Option<usize> {
-        let mut n = None;
-        let vectors = self.x.chunks_exact(self.rows);
-        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
-            let x = |i: usize| x[row + i].into();
-            n = Some(add_scaled_steps(isa, steps, x, &mut sums[columns.clone()])?);
+            n = Some(rows.add_scaled(isa, x, &mut sums[columns.clone()])?);
         }
         n
     }
@@ -142,43 +127,19 @@ impl<S: Sum> Sink for Dots<'_, S> {
         }
     }
 
-    fn bits(
+    fn rows(
         &mut self,
         isa: Isa,
         row: usize,
         columns: Range<usize>,
-        bits: BitRows<'_, impl Weights>,
+        rows: impl WholeRows,
     ) -> Option<usize> {
         let mut n = None;
         let vectors = self.x.chunks_exact(self.columns);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
             let sums = &mut sums[row - self.rows.start..];
             let add = |row: usize, sum: S| sums[row].merge(sum);
-            n = Some(dot_rows(
-                isa,
-                bits,
-                &x[columns.clone()],
-                self.all_finite,
-                add,
-            )?);
-        }
-        n
-    }
-
-    fn steps(
-        &mut self,
-        isa: Isa,
-        row: usize,
-        columns: Range<usize>,
-        steps: StepRows<'_, impl Weights>,
-    ) -> Option<usize> {
-        let mut n = None;
-        let vectors = self.x.chunks_exact(self.columns);
-        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
-            let sums = &mut sums[row - self.rows.start..];
-            let add = |row: usize, sum: S| sums[row].merge(sum);
-            let x = &x[columns.clone()];
-            n = Some(dot_steps(isa, steps, x, self.all_finite, add)?);
+            n = Some(rows.dot(isa, &x[columns.clone()], self.all_finite, add)?);
         }
         n
     }
@@ -280,11 +241,8 @@ impl<'s, K: Sink> Runs<'s, K> {
         positions: Ascending<'_>,
         weights: Weighed<'_>,
     ) -> Result<()> {
-        match weights {
-            Weighed::Floats(weights) => self.ascending_weights(positions, weights),
-            Weighed::Doubles(weights) => self.ascending_weights(positions, weights),
-            Weighed::Codes(weights) => self.ascending_weights(positions, weights),
-        }
+        weighed!(weights, |weights| self
+            .ascending_weights(positions, weights))
     }
 
     #[inline]
@@ -316,68 +274,39 @@ impl<'s, K: Sink> Runs<'s, K> {
             .entries(self.isa, row, columns, n, numbers, weights);
     }
 
-    /// Takes entries in row parts of the block from this position on; all parts have as many elements. Returns how many entries.
-    ///
-    /// `Corrupt` if there are fewer weights, or a bit is set after the last one of its row.
-    pub(super) fn bits(
-        &mut self,
-        start: u32,
-        bitmaps: &[u8],
-        length: usize,
-        weights: Weighed<'_>,
-        n_weights: usize,
-    ) -> Result<usize> {
-        self.go_to(start);
-        let (row, columns) = (self.part.row as usize, self.columns());
-        macro_rules! bits {
-            ($weights:expr) => {{
-                let bits = BitRows {
-                    bitmaps,
-                    length,
-                    weights: $weights,
-                    n_weights,
-                };
-                self.sink.bits(self.isa, row, columns, bits)
-            }};
-        }
-        let n = match weights {
-            Weighed::Floats(weights) => bits!(weights),
-            Weighed::Doubles(weights) => bits!(weights),
-            Weighed::Codes(weights) => bits!(weights),
-        };
-        n.ok_or_else(|| Error::corrupt("bitmaps with more entries than values"))
-    }
-
-    /// Takes the entries that steps lead to in row parts of the block from this position on; all parts have as many
+    /// Takes entries of bitmaps in row parts of the block from this position on; all parts have as many
     /// elements. Returns how many entries.
     ///
-    /// `Corrupt` if there are fewer weights, one is not in its row, or the pointers are not those of steps.
+    /// `Corrupt` if there are fewer weights, or a bit is set after the last one of its row.
+    pub(super) fn bits(&mut self, start: u32, rows: BitRows<'_, Weighed<'_>>) -> Result<usize> {
+        self.go_to(start);
+        weighed!(rows.weights, |weights| self
+            .rows(rows.with_weights(weights)))
+        .ok_or_else(|| Error::corrupt("bitmaps with more entries than values"))
+    }
+
+    /// The same of steps.
+    ///
+    /// `Corrupt` if there are fewer weights, an entry is not in its row, or the pointers are not those of steps.
     pub(super) fn steps(&mut self, start: u32, rows: StepRows<'_, Weighed<'_>>) -> Result<usize> {
         self.go_to(start);
+        weighed!(rows.weights, |weights| self
+            .rows(rows.with_weights(weights)))
+        .ok_or_else(|| Error::corrupt("steps out of their row, or to more entries than values"))
+    }
+
+    /// Hands whole row parts to the sink.
+    #[inline]
+    fn rows(&mut self, rows: impl WholeRows) -> Option<usize> {
         let (row, columns) = (self.part.row as usize, self.columns());
-        macro_rules! steps {
-            ($weights:expr) => {{
-                let rows = rows.with_weights($weights);
-                self.sink.steps(self.isa, row, columns, rows)
-            }};
-        }
-        let n = match rows.weights {
-            Weighed::Floats(weights) => steps!(weights),
-            Weighed::Doubles(weights) => steps!(weights),
-            Weighed::Codes(weights) => steps!(weights),
-        };
-        n.ok_or_else(|| Error::corrupt("steps out of their row, or to more entries than values"))
+        self.sink.rows(self.isa, row, columns, rows)
     }
 
     /// Takes entries at these positions of the block, in any order.
     ///
     /// `Corrupt` if one is not in it.
     pub(super) fn listed(&mut self, positions: &[u32], weights: Weighed<'_>) -> Result<()> {
-        match weights {
-            Weighed::Floats(weights) => self.listed_weights(positions, weights),
-            Weighed::Doubles(weights) => self.listed_weights(positions, weights),
-            Weighed::Codes(weights) => self.listed_weights(positions, weights),
-        }
+        weighed!(weights, |weights| self.listed_weights(positions, weights))
     }
 
     fn listed_weights(&mut self, positions: &[u32], weights: impl Weights) -> Result<()> {
@@ -401,11 +330,7 @@ impl<'s, K: Sink> Runs<'s, K> {
     ///
     /// `Corrupt` if they are not all in the block.
     pub(super) fn adjacent(&mut self, start: u32, n: usize, weights: Weighed<'_>) -> Result<()> {
-        match weights {
-            Weighed::Floats(weights) => self.adjacent_weights(start, n, weights),
-            Weighed::Doubles(weights) => self.adjacent_weights(start, n, weights),
-            Weighed::Codes(weights) => self.adjacent_weights(start, n, weights),
-        }
+        weighed!(weights, |weights| self.adjacent_weights(start, n, weights))
     }
 
     fn adjacent_weights(&mut self, start: u32, n: usize, weights: impl Weights) -> Result<()> {

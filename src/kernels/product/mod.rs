@@ -312,6 +312,35 @@ pub(crate) fn dot<S: Sum>(
     total(sums)
 }
 
+/// Encoded entries of rows of one length, with their weights, to be taken all at once.
+pub(crate) trait WholeRows: Copy {
+    /// Adds the weights of each row, times the number that `x` gives for it, to the sums of their columns. Returns
+    /// how many weights that were, or `None` where there are too few or what is encoded breaks a rule: an entry is
+    /// outside of its row, or pointers descend or point nowhere.
+    ///
+    /// # Panics
+    /// If `sums` has another length than the rows.
+    fn add_scaled<S: Sum>(
+        self,
+        isa: Isa,
+        x: impl Fn(usize) -> f64,
+        sums: &mut [S],
+    ) -> Option<usize>;
+
+    /// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns, of
+    /// which none is infinite or NaN if `all_finite`. Returns as [`add_scaled`](Self::add_scaled).
+    ///
+    /// # Panics
+    /// If `x` has another length than the rows.
+    fn dot<S: Sum>(
+        self,
+        isa: Isa,
+        x: &[f64],
+        all_finite: bool,
+        f: impl FnMut(usize, S),
+    ) -> Option<usize>;
+}
+
 /// Rows of bits, and the weights of those that are set.
 #[derive(Clone, Copy)]
 pub(crate) struct BitRows<'a, W> {
@@ -321,6 +350,18 @@ pub(crate) struct BitRows<'a, W> {
     pub(crate) length: usize,
     pub(crate) weights: W,
     pub(crate) n_weights: usize,
+}
+
+impl<'a, W> BitRows<'a, W> {
+    /// The same rows with other weights.
+    pub(crate) fn with_weights<V>(self, weights: V) -> BitRows<'a, V> {
+        BitRows {
+            bitmaps: self.bitmaps,
+            length: self.length,
+            weights,
+            n_weights: self.n_weights,
+        }
+    }
 }
 
 impl<'a, W: Weights> BitRows<'a, W> {
@@ -388,88 +429,82 @@ fn first_weights<W: Weights>(
     (firsts, n)
 }
 
-/// Adds the weights of rows, times the number that `x` gives for a row, to the sums of their columns. Returns
-/// how many weights that were, or `None` where there are too few or a bit is set after the last one of its row.
-///
-/// # Panics
-/// If `sums` has another length than the rows.
-pub(crate) fn add_scaled_rows<S: Sum, W: Weights>(
-    isa: Isa,
-    rows: BitRows<'_, W>,
-    x: impl Fn(usize) -> f64,
-    sums: &mut [S],
-) -> Option<usize> {
-    assert_eq!(sums.len(), rows.length);
-    let (mut row, mut next) = (0, 0);
-    while row < rows.n_rows() {
-        let (mut firsts, n) = first_weights(isa, rows, row, next);
-        let x: [f64; ROWS_AT_ONCE] = std::array::from_fn(|i| if i < n { x(row + i) } else { 0.0 });
-        let mut done = 0;
-        #[cfg(target_arch = "x86_64")]
-        if matches!(isa, Isa::Avx2 | Isa::Avx512)
-            && x.iter().all(|x| x.is_finite())
-            && let Some(sums) = S::numbers(sums)
-        {
-            done = x86::add_scaled_rows(rows, row, n, &mut firsts, x, sums);
-        }
-        for i in 0..n {
-            let (first, x) = (firsts[i], x[i]);
-            let mut add = |column: usize, weight: f64| {
-                if x.is_finite() || weight != 0.0 {
-                    sums[column].add(weight * x);
-                }
-            };
-            let end = rows.for_each(row + i, done, first, &mut add)?;
-            if i + 1 == n {
-                next = end;
+impl<W: Weights> WholeRows for BitRows<'_, W> {
+    fn add_scaled<S: Sum>(
+        self,
+        isa: Isa,
+        x: impl Fn(usize) -> f64,
+        sums: &mut [S],
+    ) -> Option<usize> {
+        assert_eq!(sums.len(), self.length);
+        let (mut row, mut next) = (0, 0);
+        while row < self.n_rows() {
+            let (mut firsts, n) = first_weights(isa, self, row, next);
+            let x: [f64; ROWS_AT_ONCE] =
+                std::array::from_fn(|i| if i < n { x(row + i) } else { 0.0 });
+            let mut done = 0;
+            #[cfg(target_arch = "x86_64")]
+            if matches!(isa, Isa::Avx2 | Isa::Avx512)
+                && x.iter().all(|x| x.is_finite())
+                && let Some(sums) = S::numbers(sums)
+            {
+                done = x86::add_scaled_rows(self, row, n, &mut firsts, x, sums);
             }
+            for i in 0..n {
+                let (first, x) = (firsts[i], x[i]);
+                let mut add = |column: usize, weight: f64| {
+                    if x.is_finite() || weight != 0.0 {
+                        sums[column].add(weight * x);
+                    }
+                };
+                let end = self.for_each(row + i, done, first, &mut add)?;
+                if i + 1 == n {
+                    next = end;
+                }
+            }
+            row += n;
         }
-        row += n;
+        Some(next)
     }
-    Some(next)
-}
 
-/// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns:
-/// that of bit `j` of a byte goes to sum `j`. As [`dot`] otherwise, and [`add_scaled_rows`].
-///
-/// # Panics
-/// If `x` has another length than the rows.
-pub(crate) fn dot_rows<S: Sum, W: Weights>(
-    isa: Isa,
-    rows: BitRows<'_, W>,
-    x: &[f64],
-    all_finite: bool,
-    mut f: impl FnMut(usize, S),
-) -> Option<usize> {
-    assert_eq!(x.len(), rows.length);
-    let (mut row, mut next) = (0, 0);
-    while row < rows.n_rows() {
-        let (mut firsts, n) = first_weights(isa, rows, row, next);
-        let mut sums = [[S::default(); LANES]; ROWS_AT_ONCE];
-        let mut done = 0;
-        #[cfg(target_arch = "x86_64")]
-        if matches!(isa, Isa::Avx2 | Isa::Avx512)
-            && all_finite
-            && let Some(sums) = S::numbers(sums.as_flattened_mut())
-        {
-            done = x86::dot_rows(rows, row, n, &mut firsts, x, sums);
-        }
-        for i in 0..n {
-            let sums = &mut sums[i];
-            let add = |column: usize, weight: f64| {
-                if all_finite || weight != 0.0 {
-                    sums[column % LANES].add(weight * x[column]);
-                }
-            };
-            let end = rows.for_each(row + i, done, firsts[i], add)?;
-            f(row + i, total(*sums));
-            if i + 1 == n {
-                next = end;
+    /// That of bit `j` of a byte is added to lane `j`.
+    fn dot<S: Sum>(
+        self,
+        isa: Isa,
+        x: &[f64],
+        all_finite: bool,
+        mut f: impl FnMut(usize, S),
+    ) -> Option<usize> {
+        assert_eq!(x.len(), self.length);
+        let (mut row, mut next) = (0, 0);
+        while row < self.n_rows() {
+            let (mut firsts, n) = first_weights(isa, self, row, next);
+            let mut sums = [[S::default(); LANES]; ROWS_AT_ONCE];
+            let mut done = 0;
+            #[cfg(target_arch = "x86_64")]
+            if matches!(isa, Isa::Avx2 | Isa::Avx512)
+                && all_finite
+                && let Some(sums) = S::numbers(sums.as_flattened_mut())
+            {
+                done = x86::dot_rows(self, row, n, &mut firsts, x, sums);
             }
+            for i in 0..n {
+                let sums = &mut sums[i];
+                let add = |column: usize, weight: f64| {
+                    if all_finite || weight != 0.0 {
+                        sums[column % LANES].add(weight * x[column]);
+                    }
+                };
+                let end = self.for_each(row + i, done, firsts[i], add)?;
+                f(row + i, total(*sums));
+                if i + 1 == n {
+                    next = end;
+                }
+            }
+            row += n;
         }
-        row += n;
+        Some(next)
     }
-    Some(next)
 }
 
 /// Rows of steps of a byte each, and the weights of the entries that they lead to. A row's steps begin at
@@ -559,86 +594,78 @@ impl<'a, W: Weights> StepRows<'a, W> {
     }
 }
 
-/// Adds the weights of rows, times the number that `x` gives for a row, to the sums of their columns. Returns
-/// how many weights that were, or `None` where there are too few, an entry is outside of its row, or the pointers
-/// descend or point nowhere.
-///
-/// # Panics
-/// If `sums` has another length than the rows.
-pub(crate) fn add_scaled_steps<S: Sum, W: Weights>(
-    isa: Isa,
-    rows: StepRows<'_, W>,
-    x: impl Fn(usize) -> f64,
-    sums: &mut [S],
-) -> Option<usize> {
-    assert_eq!(sums.len(), rows.length);
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => {
-            if let Some(sums) = S::numbers(sums) {
-                return x86::add_scaled_steps(rows, x, sums);
-            }
-        }
-        _ => {}
-    }
-    let mut weights = 0;
-    for row in 0..rows.pointers.len() {
-        let (steps, x) = (rows.row(row)?, x(row));
-        let mut taken = Taken {
-            weights,
-            ..Taken::default()
-        };
-        rows.take(steps, &mut taken, steps.len(), |_, column, weight| {
-            if x.is_finite() || weight != 0.0 {
-                sums[column].add(weight * x);
-            }
-        })?;
-        weights = taken.weights;
-    }
-    Some(weights)
-}
-
-/// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns:
-/// the entry with number `i` of a row goes to sum `i` mod 8. As [`dot`] otherwise, and [`add_scaled_steps`].
-///
-/// # Panics
-/// If `x` has another length than the rows.
-pub(crate) fn dot_steps<S: Sum, W: Weights>(
-    isa: Isa,
-    rows: StepRows<'_, W>,
-    x: &[f64],
-    all_finite: bool,
-    mut f: impl FnMut(usize, S),
-) -> Option<usize> {
-    assert_eq!(x.len(), rows.length);
-    let mut weights = 0;
-    for row in 0..rows.pointers.len() {
-        let steps = rows.row(row)?;
-        let mut taken = Taken {
-            weights,
-            ..Taken::default()
-        };
-        let mut sums = [S::default(); LANES];
+impl<W: Weights> WholeRows for StepRows<'_, W> {
+    fn add_scaled<S: Sum>(
+        self,
+        isa: Isa,
+        x: impl Fn(usize) -> f64,
+        sums: &mut [S],
+    ) -> Option<usize> {
+        assert_eq!(sums.len(), self.length);
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 if all_finite => {
-                if let Some(sums) = S::numbers(&mut sums)
-                    && let Some(sums) = sums.as_mut_array()
-                {
-                    x86::dot_steps(rows, steps, &mut taken, x, sums)?;
+            Isa::Avx2 | Isa::Avx512 => {
+                if let Some(sums) = S::numbers(sums) {
+                    return x86::add_scaled_steps(self, x, sums);
                 }
             }
             _ => {}
         }
-        rows.take(steps, &mut taken, steps.len(), |i, column, weight| {
-            if all_finite || weight != 0.0 {
-                sums[i % LANES].add(weight * x[column]);
-            }
-        })?;
-        f(row, total(sums));
-        weights = taken.weights;
+        let mut weights = 0;
+        for row in 0..self.pointers.len() {
+            let (steps, x) = (self.row(row)?, x(row));
+            let mut taken = Taken {
+                weights,
+                ..Taken::default()
+            };
+            self.take(steps, &mut taken, steps.len(), |_, column, weight| {
+                if x.is_finite() || weight != 0.0 {
+                    sums[column].add(weight * x);
+                }
+            })?;
+            weights = taken.weights;
+        }
+        Some(weights)
     }
-    Some(weights)
+
+    /// The entry with number `i` of a row is added to lane `i` mod 8.
+    fn dot<S: Sum>(
+        self,
+        isa: Isa,
+        x: &[f64],
+        all_finite: bool,
+        mut f: impl FnMut(usize, S),
+    ) -> Option<usize> {
+        assert_eq!(x.len(), self.length);
+        let mut weights = 0;
+        for row in 0..self.pointers.len() {
+            let steps = self.row(row)?;
+            let mut taken = Taken {
+                weights,
+                ..Taken::default()
+            };
+            let mut sums = [S::default(); LANES];
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 | Isa::Avx512 if all_finite => {
+                    if let Some(sums) = S::numbers(&mut sums)
+                        && let Some(sums) = sums.as_mut_array()
+                    {
+                        x86::dot_steps(self, steps, &mut taken, x, sums)?;
+                    }
+                }
+                _ => {}
+            }
+            self.take(steps, &mut taken, steps.len(), |i, column, weight| {
+                if all_finite || weight != 0.0 {
+                    sums[i % LANES].add(weight * x[column]);
+                }
+            })?;
+            f(row, total(sums));
+            weights = taken.weights;
+        }
+        Some(weights)
+    }
 }
 
 /// The sum of the lanes, in the order in which vectors are added up.

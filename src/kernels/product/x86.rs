@@ -247,8 +247,38 @@ const WEIGHTS_AHEAD: usize = 512;
 /// Steps of a byte that are taken at once.
 const BYTES: usize = 8;
 
+/// Eight steps that are all taken.
+struct Eight {
+    /// The column before the next one, so to say: steps lead to the column after the last.
+    column: usize,
+    left: u64,
+    /// The column after the last one.
+    after: usize,
+}
+
+impl Eight {
+    /// The column that the next step leads to.
+    #[inline(always)]
+    fn next_column(&mut self) -> usize {
+        self.column = self.column.wrapping_add((self.left & 0xff) as usize);
+        self.left >>= 8;
+        self.column
+    }
+}
+
+impl Taken {
+    /// Takes eight entries more.
+    #[inline(always)]
+    fn add(&mut self, eight: &Eight) {
+        self.steps += BYTES;
+        self.entries += BYTES;
+        self.weights += BYTES;
+        self.after = eight.after;
+    }
+}
+
 /// Eight steps, if so many are left and none of them is an escape, they lead to columns of the row, and eight weights
-/// can be had in fours; and the column after the last of them.
+/// can be had in fours. Fetches weights that come later.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn eight_steps<W: Weights>(
@@ -256,7 +286,7 @@ fn eight_steps<W: Weights>(
     steps: &[u8],
     n_fours: usize,
     taken: &Taken,
-) -> Option<(u64, usize)> {
+) -> Option<Eight> {
     let eight = steps.get(taken.steps..)?.first_chunk::<BYTES>()?;
     let eight = u64::from_le_bytes(*eight);
     // Where a byte is zero, its top bit comes, from it or from a lower one that is zero.
@@ -264,10 +294,20 @@ fn eight_steps<W: Weights>(
     let total = _mm_sad_epu8(_mm_cvtsi64_si128(eight as i64), _mm_setzero_si128());
     let after = taken.after + _mm_cvtsi128_si64(total) as usize;
     let are_there = borrows == 0 && after <= rows.length && taken.weights + BYTES <= n_fours;
-    are_there.then_some((eight, after))
+    if !are_there {
+        return None;
+    }
+    if taken.steps.is_multiple_of(2 * BYTES) {
+        rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
+    }
+    Some(Eight {
+        column: taken.after.wrapping_sub(1),
+        left: eight,
+        after,
+    })
 }
 
-/// As [`super::add_scaled_steps`].
+/// As [`super::WholeRows::add_scaled`] of steps.
 ///
 /// # Panics
 /// If there are fewer sums than columns.
@@ -298,19 +338,8 @@ fn add_steps<W: Weights>(
         };
         loop {
             while x.is_finite()
-                && let Some((eight, after)) = eight_steps(&rows, steps, n_fours, &taken)
+                && let Some(mut eight) = eight_steps(&rows, steps, n_fours, &taken)
             {
-                if taken.steps.is_multiple_of(2 * BYTES) {
-                    rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
-                }
-                // The column before the next one, so to say: steps lead to the column after the last.
-                let mut column = taken.after.wrapping_sub(1);
-                let mut left = eight;
-                let mut next = || {
-                    column = column.wrapping_add((left & 0xff) as usize);
-                    left >>= 8;
-                    column
-                };
                 for i in [0, 4] {
                     // SAFETY: eight weights can be had in fours. A step is at least 1 and the sum of them is
                     // below the row's end: each column is one of the row, and has a sum.
@@ -321,17 +350,14 @@ fn add_steps<W: Weights>(
                             _mm256_extractf128_pd::<1>(four),
                         );
                         for pair in [low, high] {
-                            let at = sums.as_mut_ptr().add(next());
+                            let at = sums.as_mut_ptr().add(eight.next_column());
                             _mm_store_sd(at, _mm_add_sd(pair, _mm_load_sd(at)));
-                            let at = sums.as_mut_ptr().add(next());
+                            let at = sums.as_mut_ptr().add(eight.next_column());
                             _mm_storeh_pd(at, _mm_add_pd(pair, _mm_loadh_pd(pair, at)));
                         }
                     }
                 }
-                taken.steps += BYTES;
-                taken.entries += BYTES;
-                taken.weights += BYTES;
-                taken.after = after;
+                taken.add(&eight);
             }
             // The last ones of the row, or an escape and what is beside it.
             rows.take(steps, &mut taken, BYTES, |_, column, weight| {
@@ -348,7 +374,7 @@ fn add_steps<W: Weights>(
     Some(weights)
 }
 
-/// As [`super::dot_steps`] for a row, into the lanes; leaves some steps to take.
+/// As [`super::WholeRows::dot`] of steps for a row, into the lanes; leaves some steps to take.
 ///
 /// # Panics
 /// If `x` has fewer numbers than there are columns.
@@ -381,17 +407,8 @@ fn dot_eight_steps<W: Weights>(
                 _mm256_loadu_pd(sums.as_ptr().add(4)),
             ]
         };
-        while let Some((eight, after)) = eight_steps(&rows, steps, n_fours, taken) {
-            if taken.steps.is_multiple_of(2 * BYTES) {
-                rows.weights.prefetch(taken.weights + WEIGHTS_AHEAD);
-            }
-            let mut column = taken.after.wrapping_sub(1);
-            let mut left = eight;
-            let mut next = || {
-                column = column.wrapping_add((left & 0xff) as usize);
-                left >>= 8;
-                column
-            };
+        while let Some(mut eight) = eight_steps(&rows, steps, n_fours, taken) {
+            let mut next = || eight.next_column();
             for (half, sum) in both.iter_mut().enumerate() {
                 // SAFETY: as in `add_steps`.
                 unsafe {
@@ -404,10 +421,7 @@ fn dot_eight_steps<W: Weights>(
                     *sum = _mm256_add_pd(*sum, products);
                 }
             }
-            taken.steps += BYTES;
-            taken.entries += BYTES;
-            taken.weights += BYTES;
-            taken.after = after;
+            taken.add(&eight);
         }
         // SAFETY: all eight numbers are stored.
         unsafe {
@@ -751,7 +765,7 @@ fn bitmaps<'a, const N: usize, W: Weights>(rows: BitRows<'a, W>, first: usize) -
     std::array::from_fn(|i| rows.row(first + i))
 }
 
-/// As [`super::add_scaled_rows`] for `n` rows from `first_row` on, whose weights begin at `firsts`.
+/// As [`super::WholeRows::add_scaled`] of bitmaps for `n` rows from `first_row` on, whose weights begin at `firsts`.
 /// Returns how many bytes of each bitmap it has taken, and moves `firsts` on.
 pub(super) fn add_scaled_rows<W: Weights>(
     rows: BitRows<'_, W>,
@@ -792,7 +806,7 @@ pub(super) fn add_scaled_rows<W: Weights>(
     }
 }
 
-/// As [`super::dot_rows`] for `n` rows, into the lanes of each; otherwise as [`add_scaled_rows`].
+/// As [`super::WholeRows::dot`] of bitmaps for `n` rows, into the lanes of each; otherwise as [`add_scaled_rows`].
 pub(super) fn dot_rows<W: Weights>(
     rows: BitRows<'_, W>,
     first_row: usize,
