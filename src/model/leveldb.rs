@@ -178,10 +178,15 @@ impl<'a> Table<'a> {
 
 /// Makes the checksum of an uncompressed block match its contents, which are at `block` in `file`.
 pub(super) fn repair_block(file: &mut [u8], block: &Range<usize>) -> Result<()> {
+    let checksum = checksum_of(file, block)
+        .ok_or_else(|| wire::error(block.start, "expected a block, found the end of the file"))?;
+    super::put_at(file, block.end.saturating_add(1), &checksum.to_le_bytes())
+}
+
+/// The checksum of the block whose contents are at `block` in `file`.
+fn checksum_of(file: &[u8], block: &Range<usize>) -> Option<u32> {
     // Behind the contents is the type of their compression.
-    let checksum = file.get(block.start..=block.end).map_or(0, masked_crc32c);
-    let checksum_at = block.end.saturating_add(1);
-    super::put_at(file, checksum_at, &checksum.to_le_bytes())
+    file.get(block.start..=block.end).map(masked_crc32c)
 }
 
 /// CRC-32C as LevelDB and TensorFlow store it: rotated and shifted, so that a checksum of bytes that

@@ -1,6 +1,6 @@
 //! A block of a table: its checksum, its compression, and the entries in it.
 
-use super::{Entry, masked_crc32c, take_varint};
+use super::{Entry, checksum_of, take_varint};
 use crate::error::{Error, Result};
 use crate::model::wire;
 use std::borrow::Cow;
@@ -30,11 +30,12 @@ impl<'a> Block<'a> {
         let block = file
             .get(range.start..)
             .and_then(|rest| rest.split_at_checked(range.len()));
-        let Some((stored, [compression, a, b, c, d, ..])) = block else {
+        let (Some((stored, [compression, a, b, c, d, ..])), Some(found)) =
+            (block, checksum_of(file, &range))
+        else {
             return error("expected a block and its trailer, found the end of the file".to_owned());
         };
         let expected = u32::from_le_bytes([*a, *b, *c, *d]);
-        let found = file.get(range.start..=range.end).map_or(0, masked_crc32c);
         if found != expected && !cfg!(fuzzing) {
             return error(format!(
                 "expected a block of {} bytes with checksum {expected:08x}, found {found:08x}",
