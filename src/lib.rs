@@ -149,11 +149,6 @@ mod output;
 mod pack;
 mod parallel;
 mod payload;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "hot: its kernels check positions and pointers, and are compared with a plain loop"
-)]
 pub mod product;
 mod profile;
 #[cfg(feature = "pack")]

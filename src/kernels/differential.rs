@@ -394,12 +394,9 @@ fn products_of_bits(input: &mut Cursor<'_>) {
     with_weights!(input, n_weights, weights => same(|isa| {
         let rows = BitRows { bitmaps, length, weights, n_weights };
         let mut sums = vec![0.0; length];
-        let n_added = rows.add_scaled(isa, |row| x[row], &mut sums);
-        let mut dots = vec![];
-        let n_dots = rows.dot(isa, &x[..length], true, |row, sum: f64| {
-            dots.push(row as f64);
-            dots.push(sum);
-        });
+        let n_added = rows.add_scaled(isa, &x, &mut sums);
+        let mut dots = vec![0.0; n_rows];
+        let n_dots = rows.dot(isa, &x[..length], true, &mut dots);
         // Of too few weights, who knows which have been taken.
         n_added.map(|n| (n, bits_of(&sums), n_dots, bits_of(&dots)))
     }));
@@ -438,11 +435,11 @@ fn products_of_steps(input: &mut Cursor<'_>) {
         x: &[f64],
     ) -> Option<(usize, Vec<u64>)> {
         let mut sums = vec![S::default(); rows.length];
-        let n = rows.add_scaled(isa, |row| x[row], &mut sums)?;
-        let mut add = |_: usize, sum: S| sums.push(sum);
-        rows.dot(isa, &x[..rows.length], true, &mut add)?;
-        rows.dot(isa, &x[..rows.length], false, &mut add)?;
-        let values: Vec<f64> = sums.into_iter().map(Sum::value).collect();
+        let n = rows.add_scaled(isa, x, &mut sums)?;
+        let mut dots = vec![S::default(); rows.pointers.len()];
+        rows.dot(isa, &x[..rows.length], true, &mut dots)?;
+        rows.dot(isa, &x[..rows.length], false, &mut dots)?;
+        let values: Vec<f64> = sums.into_iter().chain(dots).map(Sum::value).collect();
         Some((n, bits_of(&values)))
     }
     with_weights!(input, n_weights, weights => same(|isa| {

@@ -3,7 +3,7 @@
 use super::number;
 use super::runs::{Fold, Runs, Sink, Weighed};
 use crate::buffer::Buffer;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, range_len, to_usize};
 use crate::error::{Error, Result, Within};
 use crate::kernels::Store;
 use crate::kernels::product::{
@@ -117,7 +117,7 @@ impl<'a, W: Word> Payload<'a, W> {
     /// The elements of the matrix that blocks hold.
     pub(super) fn elements(&self, blocks: Range<u64>) -> Range<u64> {
         let elements = |block| self.record.elements(block);
-        elements(blocks.start).start..elements(blocks.end - 1).end
+        elements(blocks.start).start..elements(blocks.end.saturating_sub(1)).end
     }
 
     /// Hands all elements of a block that are not zero to `sink`.
@@ -131,7 +131,7 @@ impl<'a, W: Word> Payload<'a, W> {
         let fold = Fold {
             columns: self.columns,
             first_element: elements.start,
-            n: (elements.end - elements.start) as u32,
+            n: range_len(&elements) as u32,
         };
         let mut runs = Runs::new(fold, self.shared.isa(), sink);
         match self.plan(block)? {
@@ -147,8 +147,10 @@ impl<'a, W: Word> Payload<'a, W> {
                 let positions = decoded.positions_in_order()?;
                 let mut doubles = [0; CHUNK];
                 let values = Values::Words(decoded.values());
-                for (i, positions) in positions.chunks(CHUNK).enumerate() {
-                    let range = i * CHUNK..i * CHUNK + positions.len();
+                let mut taken = 0usize;
+                for positions in positions.chunks(CHUNK) {
+                    let range = taken..taken.saturating_add(positions.len());
+                    taken = range.end;
                     runs.listed(positions, self.numbers.weigh(values, range, &mut doubles)?)?;
                 }
                 Ok(())
@@ -164,7 +166,8 @@ impl<'a, W: Word> Payload<'a, W> {
 
     /// How to multiply a block, which is checked at the first use.
     fn plan(&self, block: u64) -> Result<Plan> {
-        let known = &self.plans[block as usize];
+        let known = (self.plans.get(to_usize(block)?))
+            .ok_or_else(|| Error::corrupt("a block outside of its payload"))?;
         if let Some(plan) = known.get() {
             return Ok(*plan);
         }
@@ -210,7 +213,7 @@ impl<'a, W: Word> Payload<'a, W> {
     ) -> Result<()> {
         let mut doubles = [0; CHUNK];
         for start in (0..n).step_by(CHUNK) {
-            let range = start..n.min(start + CHUNK);
+            let range = start..n.min(start.saturating_add(CHUNK));
             let weights = self.numbers.weigh(values, range.clone(), &mut doubles)?;
             runs.adjacent(start as u32, range.len(), weights)?;
         }
@@ -223,7 +226,7 @@ impl<'a, W: Word> Payload<'a, W> {
         cursor.u8()?;
         let streams = RowStreams::read(&mut cursor, n, rows)?;
         let values = self.values(bytes, at, streams.n_entries)?;
-        let mut taken = 0;
+        let mut taken = 0usize;
         let are_known = self.numbers.are_kept(values) && rows.columns == self.columns;
         if are_known && streams.form.step_bits == 0 {
             self.bitmaps(&streams, values, runs, &mut taken)?;
@@ -233,7 +236,7 @@ impl<'a, W: Word> Payload<'a, W> {
             let mut doubles = [0; CHUNK];
             let take = |positions: &Positions, runs: &mut Runs<'_, K>| {
                 let positions = positions.get();
-                let range = taken..taken + positions.list().len();
+                let range = taken..taken.saturating_add(positions.list().len());
                 taken = range.end;
                 runs.ascending(positions, self.numbers.weigh(values, range, &mut doubles)?)
             };
@@ -258,16 +261,15 @@ impl<'a, W: Word> Payload<'a, W> {
     ) -> Result<()> {
         let mut doubles = [0; CHUNK];
         for rows in rows_alike(streams) {
-            let start = streams.bitmap_range(rows.start).start;
             let left = *taken..streams.n_entries;
-            let first = streams.positions(rows.start..rows.start + 1);
+            let first = streams.row(rows.start);
             let rows = BitRows {
-                bitmaps: &streams.bitmaps[start..streams.bitmap_range(rows.end - 1).end],
+                bitmaps: streams.bitmaps_of(rows).ok_or_else(missing_rows)?,
                 length: first.len(),
                 n_weights: left.len(),
                 weights: self.numbers.weigh(values, left, &mut doubles)?,
             };
-            *taken += runs.bits(first.start, rows)?;
+            *taken = taken.saturating_add(runs.bits(first.start, rows)?);
         }
         Ok(())
     }
@@ -283,16 +285,17 @@ impl<'a, W: Word> Payload<'a, W> {
         let mut doubles = [0; CHUNK];
         for rows in rows_alike(streams) {
             let left = *taken..streams.n_entries;
-            let first = streams.positions(rows.start..rows.start + 1);
+            let first = streams.row(rows.start);
+            let pointers = streams.step_pointers.get(rows.clone());
             let rows = StepRows {
                 steps: streams.steps,
-                pointers: &streams.step_pointers[rows.clone()],
+                pointers: pointers.ok_or_else(missing_rows)?,
                 end: streams.steps_before(rows.end),
                 length: first.len(),
                 n_weights: left.len(),
                 weights: self.numbers.weigh(values, left, &mut doubles)?,
             };
-            *taken += runs.steps(first.start, rows)?;
+            *taken = taken.saturating_add(runs.steps(first.start, rows)?);
         }
         Ok(())
     }
@@ -307,8 +310,9 @@ impl<'a, W: Word> Payload<'a, W> {
         let mut positions = Positions::new();
         if streams.form.step_bits == 0 {
             for row in 0..streams.n_rows() {
-                let start = streams.positions(row..row + 1).start;
-                let mut bits = SetBits::new(&streams.bitmaps[streams.bitmap_range(row)], start);
+                let bitmap = streams.bitmaps_of(row..row.saturating_add(1));
+                let bitmap = bitmap.ok_or_else(missing_rows)?;
+                let mut bits = SetBits::new(bitmap, streams.row(row).start);
                 loop {
                     bits.positions(&mut positions);
                     take(&positions, runs)?;
@@ -334,19 +338,19 @@ impl<'a, W: Word> Payload<'a, W> {
     }
 }
 
+fn missing_rows() -> Error {
+    Error::corrupt("fewer rows than the block has")
+}
+
 /// Rows of a block one after the other that have as many elements in it: all but perhaps the first and the last.
 fn rows_alike(streams: &RowStreams<'_>) -> impl Iterator<Item = Range<usize>> {
     let n_rows = streams.n_rows();
-    let length = |row: usize| streams.positions(row..row + 1).len();
-    let last_alike = match n_rows {
-        0..=2 => n_rows,
-        _ if length(n_rows - 1) == length(1) => n_rows,
-        _ => n_rows - 1,
-    };
-    let first_alike = match n_rows {
-        0..=1 => n_rows,
-        _ if length(0) == length(1) => 0,
-        _ => 1,
+    let differ = |row: usize, other: usize| streams.row(row).len() != streams.row(other).len();
+    let first_alike = usize::from(n_rows > 1 && differ(0, 1));
+    let last = n_rows.saturating_sub(1);
+    let last_alike = match n_rows > 2 && differ(last, 1) {
+        true => last,
+        false => n_rows,
     };
     let ranges = [0..first_alike, first_alike..last_alike, last_alike..n_rows];
     ranges.into_iter().filter(|rows| !rows.is_empty())
@@ -354,7 +358,8 @@ fn rows_alike(streams: &RowStreams<'_>) -> impl Iterator<Item = Range<usize>> {
 
 /// The steps of a group, which lead to positions from `start` on.
 fn steps<'a>(streams: &RowStreams<'a>, group: usize, start: u32) -> Result<Steps<'a>> {
-    let range = streams.steps_before(group)..streams.steps_before(group + 1);
+    let next = group.saturating_add(1);
+    let range = streams.steps_before(group)..streams.steps_before(next);
     if range.start > range.end || range.end > streams.n_steps {
         return Err(Error::corrupt("step pointers that descend"));
     }
@@ -383,7 +388,8 @@ impl Numbers {
             Values::Words(words) => words.get(range.clone()).ok_or_else(missing)?,
             Values::Codes(packed) => {
                 let table = self.codes.as_ref().ok_or_else(missing)?;
-                if range.end * self.code_bits as usize > 8 * packed.len() {
+                let bits = range.end.saturating_mul(self.code_bits as usize);
+                if bits.div_ceil(8) > packed.len() {
                     return Err(missing());
                 }
                 let codes = Codes::new(packed, self.code_bits, table);
@@ -396,7 +402,7 @@ impl Numbers {
             (DType::Float64, _) => Weighed::Doubles(Doubles(bytemuck::cast_slice(words))),
             (dtype, _) => {
                 let number = number::of_dtype(dtype).ok_or_else(missing)?;
-                let doubles = &mut doubles[..words.len()];
+                let doubles = doubles.get_mut(..words.len()).ok_or_else(missing)?;
                 to_doubles(words, number, doubles);
                 Weighed::Doubles(Doubles(doubles))
             }

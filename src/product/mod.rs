@@ -257,12 +257,12 @@ impl<'a> Matrix<'a> {
         self.check(x, self.columns, batch, "x")?;
         self.check(y, self.rows, batch, "y")?;
         y.fill(A::default());
-        if self.tensor.is_empty() {
+        if self.tensor.is_empty() || batch == 0 {
             return Ok(());
         }
-        let at_once = (MAX_BATCH_SUMS / (self.rows + self.columns)).clamp(1, batch.max(1));
-        let tiles = x.chunks(at_once * self.columns);
-        for (x, y) in tiles.zip(y.chunks_mut(at_once * self.rows)) {
+        let at_once = at_once(self.rows.saturating_add(self.columns), batch);
+        let tiles = x.chunks(at_once.saturating_mul(self.columns));
+        for (x, y) in tiles.zip(y.chunks_mut(at_once.saturating_mul(self.rows))) {
             self.dots(x, y)
                 .within(|| format!("tensor {:?}", self.tensor.name()))?;
         }
@@ -283,13 +283,12 @@ impl<'a> Matrix<'a> {
         self.check(x, self.rows, batch, "x")?;
         self.check(y, self.columns, batch, "y")?;
         y.fill(A::default());
-        if self.tensor.is_empty() {
+        if self.tensor.is_empty() || batch == 0 {
             return Ok(());
         }
-        let most = MAX_BATCH_SUMS / (self.columns * self.parts().len());
-        let at_once = most.clamp(1, batch.max(1));
-        let tiles = x.chunks(at_once * self.rows);
-        for (x, y) in tiles.zip(y.chunks_mut(at_once * self.columns)) {
+        let at_once = at_once(self.columns.saturating_mul(self.parts().len()), batch);
+        let tiles = x.chunks(at_once.saturating_mul(self.rows));
+        for (x, y) in tiles.zip(y.chunks_mut(at_once.saturating_mul(self.columns))) {
             self.scaled_sums(x, y)
                 .within(|| format!("tensor {:?}", self.tensor.name()))?;
         }
@@ -309,6 +308,10 @@ impl<'a> Matrix<'a> {
 
     /// The blocks, in parts that are summed each by itself. They depend on the tensor alone, so that the
     /// order of all sums does.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a tensor that has elements has a block of them, and a part begins within the blocks"
+    )]
     fn parts(&self) -> Vec<Range<u64>> {
         let n_blocks = with_payload!(&self.elements, payload => payload.n_blocks(), _number => 1);
         let n = (MAX_PART_SUMS / self.columns.max(1)).clamp(2, MAX_PARTS) as u64;
@@ -338,9 +341,11 @@ impl<'a> Matrix<'a> {
         let width = self.tensor.dtype().width().unwrap_or(1);
         let mut doubles = [0; CHUNK];
         self.tensor.for_each_chunk(|first, bytes| {
-            for (i, bytes) in bytes.chunks(CHUNK * width).enumerate() {
-                let n = bytes.len() / width;
-                for (double, element) in doubles.iter_mut().zip(bytes.chunks_exact(width)) {
+            let chunks = bytes.chunks(CHUNK.saturating_mul(width));
+            for (first_element, bytes) in (first..).step_by(CHUNK).zip(chunks) {
+                let elements = bytes.chunks_exact(width);
+                let n = elements.len();
+                for (double, element) in doubles.iter_mut().zip(elements) {
                     let bits = element
                         .iter()
                         .rev()
@@ -349,10 +354,10 @@ impl<'a> Matrix<'a> {
                 }
                 let fold = Fold {
                     columns: self.columns as u64,
-                    first_element: first + (i * CHUNK) as u64,
+                    first_element,
                     n: n as u32,
                 };
-                let weights = Weighed::Doubles(Doubles(&doubles[..n]));
+                let weights = Weighed::Doubles(Doubles(&doubles));
                 Runs::new(fold, Isa::active(), sink).adjacent(0, n, weights)?;
             }
             Ok(())
@@ -360,6 +365,10 @@ impl<'a> Matrix<'a> {
     }
 
     /// The rows that blocks have elements of.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a tensor that has elements has columns"
+    )]
     fn rows_of(&self, blocks: Range<u64>) -> Range<usize> {
         let columns = self.columns as u64;
         with_payload!(
@@ -396,7 +405,7 @@ impl<'a> Matrix<'a> {
         };
         let mut sums = Buffer::<A::Sum>::new(y.len());
         sums.fill(Default::default());
-        let mut of_parts = Buffer::<A::Sum>::new(at_once * y.len());
+        let mut of_parts = Buffer::<A::Sum>::new(at_once.saturating_mul(y.len()));
         for parts in parts.chunks(at_once) {
             of_parts.fill(Default::default());
             let pieces = parts
@@ -421,19 +430,19 @@ impl<'a> Matrix<'a> {
             *number = (*x).into();
         }
         let all_finite = numbers.iter().all(|number| number.is_finite());
-        let batch = y.len() / self.rows;
+        let batch = y.chunks_exact(self.rows).len();
         let parts: Vec<_> = self
             .parts()
             .into_iter()
             .map(|blocks| (self.rows_of(blocks.clone()), blocks))
             .collect();
-        let n_sums: usize = parts.iter().map(|(rows, _)| rows.len() * batch).sum();
-        let mut all = Buffer::<A::Sum>::new(n_sums);
+        let n_sums = |rows: &Range<usize>| rows.len().saturating_mul(batch);
+        let mut all = Buffer::<A::Sum>::new(parts.iter().map(|(rows, _)| n_sums(rows)).sum());
         all.fill(Default::default());
         let mut rest = &mut all[..];
         let mut pieces = Vec::with_capacity(parts.len());
         for (rows, blocks) in &parts {
-            let (sums, after) = rest.split_at_mut(rows.len() * batch);
+            let (sums, after) = rest.split_at_mut(n_sums(rows));
             rest = after;
             pieces.push((rows.clone(), blocks.clone(), sums));
         }
@@ -449,22 +458,29 @@ impl<'a> Matrix<'a> {
         })?;
         for (vector, y) in y.chunks_exact_mut(self.rows).enumerate() {
             let mut rest = &all[..];
-            // A row that goes on in the next part.
             let (mut last_row, mut last) = (0, A::Sum::default());
             for (rows, _) in &parts {
-                let (sums, after) = rest.split_at(rows.len() * batch);
+                let (sums, after) = rest.split_at(n_sums(rows));
                 rest = after;
-                let sums = &sums[vector * rows.len()..][..rows.len()];
-                for (row, &sum) in rows.clone().zip(sums) {
+                let of_vector = sums.chunks_exact(rows.len()).nth(vector);
+                for (row, &sum) in rows.clone().zip(of_vector.unwrap_or_default()) {
                     if row != last_row {
-                        y[last_row] = A::round(last.value());
                         (last_row, last) = (row, A::Sum::default());
                     }
+                    // Again for a row that goes on in the next part.
                     last.merge(sum);
+                    if let Some(y) = y.get_mut(row) {
+                        *y = A::round(last.value());
+                    }
                 }
             }
-            y[last_row] = A::round(last.value());
         }
         Ok(())
     }
+}
+
+/// Vectors of a batch that are multiplied at once, each of which takes so many sums.
+fn at_once(sums: usize, batch: usize) -> usize {
+    let most = MAX_BATCH_SUMS.checked_div(sums).unwrap_or(batch);
+    most.clamp(1, batch)
 }

@@ -23,11 +23,11 @@ pub(crate) fn of_dtype(dtype: DType) -> Option<fn(u64) -> f64> {
         DType::Float8E5m2 => |bits| f16::from_bits((bits as u16) << 8).into(),
         DType::Float8E4m3fn => |bits| match bits & 0x7f {
             0x7f => f64::NAN,
-            _ => small(bits, 3, 7),
+            _ => small(bits, 3, 2f64.powi(1023 - 7)),
         },
-        DType::Float8E4m3fnuz => |bits| unsigned_zero(bits, 3, 8),
-        DType::Float8E4m3b11fnuz => |bits| unsigned_zero(bits, 3, 11),
-        DType::Float8E5m2fnuz => |bits| unsigned_zero(bits, 2, 16),
+        DType::Float8E4m3fnuz => |bits| unsigned_zero(bits, 3, 2f64.powi(1023 - 8)),
+        DType::Float8E4m3b11fnuz => |bits| unsigned_zero(bits, 3, 2f64.powi(1023 - 11)),
+        DType::Float8E5m2fnuz => |bits| unsigned_zero(bits, 2, 2f64.powi(1023 - 16)),
         DType::String
         | DType::Complex64
         | DType::Complex128
@@ -41,15 +41,11 @@ pub(crate) fn of_dtype(dtype: DType) -> Option<fn(u64) -> f64> {
     })
 }
 
-/// A float of eight bits without infinities: its sign, exponent and mantissa.
-fn small(bits: u64, mantissa_bits: u32, bias: i32) -> f64 {
-    let mantissa = (bits & ((1 << mantissa_bits) - 1)) as f64;
-    let exponent = (bits >> mantissa_bits) as i32 & ((1 << (7 - mantissa_bits)) - 1);
-    let one = f64::from(1 << mantissa_bits);
-    let magnitude = match exponent {
-        0 => mantissa / one * 2f64.powi(1 - bias),
-        _ => (1.0 + mantissa / one) * 2f64.powi(exponent - bias),
-    };
+/// A float of eight bits without infinities: its exponent and mantissa as those of a binary64, times what
+/// makes up for the other bias. Exact, and so are the subnormal ones.
+fn small(bits: u64, mantissa_bits: u32, scale: f64) -> f64 {
+    let shift = (f64::MANTISSA_DIGITS - 1).saturating_sub(mantissa_bits);
+    let magnitude = f64::from_bits((bits & 0x7f).wrapping_shl(shift)) * scale;
     if bits & 0x80 == 0 {
         magnitude
     } else {
@@ -58,10 +54,10 @@ fn small(bits: u64, mantissa_bits: u32, bias: i32) -> f64 {
 }
 
 /// The same where the pattern of the sign alone is NaN.
-fn unsigned_zero(bits: u64, mantissa_bits: u32, bias: i32) -> f64 {
+fn unsigned_zero(bits: u64, mantissa_bits: u32, scale: f64) -> f64 {
     match bits & 0xff {
         0x80 => f64::NAN,
-        _ => small(bits, mantissa_bits, bias),
+        _ => small(bits, mantissa_bits, scale),
     }
 }
 

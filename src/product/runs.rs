@@ -29,7 +29,8 @@ macro_rules! weighed {
 
 /// What is done with the entries of rows.
 pub(super) trait Sink {
-    /// Takes `n` entries in `row`; their columns count from `columns.start`.
+    /// Takes `n` entries in `row`; their columns count from `columns.start`. `None` where the matrix has no
+    /// such row or columns.
     fn entries(
         &mut self,
         isa: Isa,
@@ -38,10 +39,11 @@ pub(super) trait Sink {
         n: usize,
         numbers: impl Columns,
         weights: impl Weights,
-    );
+    ) -> Option<()>;
 
     /// Takes the entries in rows from `row` on, of which there are `columns`. Returns how many entries that
-    /// were, or `None` where what is encoded breaks a rule or there are too few weights.
+    /// were, or `None` where what is encoded breaks a rule, there are too few weights, or the matrix has no
+    /// such rows or columns.
     fn rows(
         &mut self,
         isa: Isa,
@@ -71,12 +73,13 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
         n: usize,
         numbers: impl Columns,
         weights: impl Weights,
-    ) {
+    ) -> Option<()> {
         let vectors = self.x.chunks_exact(self.rows);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
-            let sums = &mut sums[columns.clone()];
-            add_scaled(isa, n, numbers, weights, x[row].into(), sums);
+            let (x, sums) = (*x.get(row)?, sums.get_mut(columns.clone())?);
+            add_scaled(isa, n, numbers, weights, x.into(), sums);
         }
+        Some(())
     }
 
     fn rows(
@@ -89,8 +92,8 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
         let mut n = None;
         let vectors = self.x.chunks_exact(self.rows);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
-            let x = |i: usize| x[row + i].into();
-            n = Some(rows.add_scaled(isa, x, &mut sums[columns.clone()])?);
+            let (x, sums) = (x.get(row..)?, sums.get_mut(columns.clone())?);
+            n = Some(rows.add_scaled(isa, x, sums)?);
         }
         n
     }
@@ -118,13 +121,14 @@ impl<S: Sum> Sink for Dots<'_, S> {
         n: usize,
         numbers: impl Columns,
         weights: impl Weights,
-    ) {
+    ) -> Option<()> {
         let vectors = self.x.chunks_exact(self.columns);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
-            let x = &x[columns.clone()];
-            let sum = dot(isa, n, numbers, weights, x, self.all_finite);
-            sums[row - self.rows.start].merge(sum);
+            let x = x.get(columns.clone())?;
+            let of_row = sums.get_mut(row.checked_sub(self.rows.start)?)?;
+            of_row.merge(dot(isa, n, numbers, weights, x, self.all_finite));
         }
+        Some(())
     }
 
     fn rows(
@@ -137,9 +141,9 @@ impl<S: Sum> Sink for Dots<'_, S> {
         let mut n = None;
         let vectors = self.x.chunks_exact(self.columns);
         for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
-            let sums = &mut sums[row - self.rows.start..];
-            let add = |row: usize, sum: S| sums[row].merge(sum);
-            n = Some(rows.dot(isa, &x[columns.clone()], self.all_finite, add)?);
+            let x = x.get(columns.clone())?;
+            let sums = sums.get_mut(row.checked_sub(self.rows.start)?..)?;
+            n = Some(rows.dot(isa, x, self.all_finite, sums)?);
         }
         n
     }
@@ -167,6 +171,11 @@ struct RowPart {
     end: u32,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a block has elements of a matrix: there are columns, and numbers of elements fit 64 bits; a part \
+              begins before the position that it has"
+)]
 impl Fold {
     /// The part that a position is in.
     fn part_of(&self, position: u32) -> RowPart {
@@ -230,7 +239,7 @@ impl<'s, K: Sink> Runs<'s, K> {
     fn columns(&self) -> Range<usize> {
         let part = self.part;
         let start = part.first_column as usize;
-        start..start + (part.end - part.start) as usize
+        start..start.saturating_add(part.end.saturating_sub(part.start) as usize)
     }
 
     /// Takes entries at these positions of the block, which ascend.
@@ -252,26 +261,26 @@ impl<'s, K: Sink> Runs<'s, K> {
             .last()
             .is_some_and(|&last| last >= self.fold.n)
         {
-            return Err(Error::corrupt("an entry outside of its block"));
+            return Err(outside());
         }
-        let (mut left, mut first) = (positions, 0);
+        let (mut left, mut weights) = (positions, weights);
         while let Some(&position) = left.list().first() {
             self.go_to(position);
             let (here, after) = left.split_below(self.part.end);
-            let numbers = Sorted(here, self.part.start);
-            self.entries(here.list().len(), numbers, weights.skip(first));
-            first += here.list().len();
-            left = after;
+            let n = here.list().len();
+            self.entries(n, Sorted(here, self.part.start), weights)?;
+            (left, weights) = (after, weights.skip(n));
         }
         Ok(())
     }
 
     /// Hands entries of the row part to the sink.
     #[inline]
-    fn entries(&mut self, n: usize, numbers: impl Columns, weights: impl Weights) {
+    fn entries(&mut self, n: usize, numbers: impl Columns, weights: impl Weights) -> Result<()> {
         let (row, columns) = (self.part.row as usize, self.columns());
         self.sink
-            .entries(self.isa, row, columns, n, numbers, weights);
+            .entries(self.isa, row, columns, n, numbers, weights)
+            .ok_or_else(outside)
     }
 
     /// Takes entries of bitmaps in row parts of the block from this position on; all parts have as many
@@ -311,17 +320,17 @@ impl<'s, K: Sink> Runs<'s, K> {
 
     fn listed_weights(&mut self, positions: &[u32], weights: impl Weights) -> Result<()> {
         if positions.iter().any(|&position| position >= self.fold.n) {
-            return Err(Error::corrupt("an entry outside of its block"));
+            return Err(outside());
         }
-        let mut first = 0;
-        while let Some(&position) = positions.get(first) {
+        let (mut left, mut weights) = (positions, weights);
+        while let Some(&position) = left.first() {
             self.go_to(position);
             let RowPart { start, end, .. } = self.part;
-            let left = &positions[first..];
             let is_inside = |position: &&u32| (start..end).contains(position);
             let n = left.iter().take_while(is_inside).count();
-            self.entries(n, Listed(&left[..n], start), weights.skip(first));
-            first += n;
+            let (here, after) = left.split_at(n);
+            self.entries(n, Listed(here, start), weights)?;
+            (left, weights) = (after, weights.skip(n));
         }
         Ok(())
     }
@@ -334,18 +343,21 @@ impl<'s, K: Sink> Runs<'s, K> {
     }
 
     fn adjacent_weights(&mut self, start: u32, n: usize, weights: impl Weights) -> Result<()> {
-        if start as usize + n > self.fold.n as usize {
-            return Err(Error::corrupt("an element outside of its block"));
-        }
-        let mut first = 0;
-        while first < n {
-            let position = start + first as u32;
+        let end = u32::try_from(n).ok().and_then(|n| start.checked_add(n));
+        let end = end.filter(|&end| end <= self.fold.n).ok_or_else(outside)?;
+        let (mut position, mut weights) = (start, weights);
+        while position < end {
             self.go_to(position);
-            let here = ((self.part.end - position) as usize).min(n - first);
-            let numbers = Adjacent((position - self.part.start) as usize);
-            self.entries(here, numbers, weights.skip(first));
-            first += here;
+            let until = self.part.end.min(end);
+            let here = until.saturating_sub(position) as usize;
+            let numbers = Adjacent(position.saturating_sub(self.part.start) as usize);
+            self.entries(here, numbers, weights)?;
+            (position, weights) = (until, weights.skip(here));
         }
         Ok(())
     }
+}
+
+fn outside() -> Error {
+    Error::corrupt("an entry outside of its block or its matrix")
 }

@@ -167,3 +167,18 @@ fn blocks_that_change_after_they_were_checked_are_wrong_or_an_error() {
         }
     }
 }
+
+#[test]
+fn no_vectors_of_a_matrix_that_is_too_large_for_any_are_nothing() {
+    let archive = archive();
+    let tensor = archive.tensors().next().unwrap();
+    let (record, meta) = record(Profile::Direct, 60, &pruned(40 * 60, 8, false));
+    let matrix = Matrix {
+        rows: usize::MAX / 2,
+        columns: usize::MAX / 2 + 1,
+        ..matrix(tensor, (&record, meta), 60, Isa::Plain).unwrap()
+    };
+    let (x, y): (&[f32], &mut [f32]) = (&[], &mut []);
+    matrix.multiply_batch(x, y, 0).unwrap();
+    matrix.multiply_transposed_batch(x, y, 0).unwrap();
+}

@@ -129,6 +129,11 @@ impl<'a> RowStreams<'a> {
         start(rows.start)..start(rows.end)
     }
 
+    /// Positions of the elements of one row.
+    pub(crate) fn row(&self, row: usize) -> std::ops::Range<u32> {
+        self.positions(row..row.saturating_add(1))
+    }
+
     /// The rows of a group.
     pub(crate) fn rows_of(&self, group: usize) -> std::ops::Range<usize> {
         let start = |group: usize| group.saturating_mul(self.form.group.into());
@@ -153,16 +158,20 @@ impl<'a> RowStreams<'a> {
         reason = "the row is one of the block's, and has no more bytes than elements"
     )]
     pub(crate) fn bitmap_range(&self, row: usize) -> std::ops::Range<usize> {
-        let bytes = |row| {
-            let positions = self.positions(row..row + 1);
-            (positions.end - positions.start).div_ceil(8) as usize
-        };
+        let bytes = |row| self.row(row).len().div_ceil(8);
         // All between the first row and this one are whole.
         let start = match row.checked_sub(1) {
             None => 0,
             Some(between) => bytes(0) + between * bytes(1),
         };
         start..start + bytes(row)
+    }
+
+    /// The bitmaps of some rows of the block; `None` if there are none.
+    pub(crate) fn bitmaps_of(&self, rows: std::ops::Range<usize>) -> Option<&'a [u8]> {
+        let (first, last) = (rows.start, rows.end.checked_sub(1)?);
+        let range = self.bitmap_range(first).start..self.bitmap_range(last).end;
+        self.bitmaps.get(range)
     }
 }
 

@@ -314,31 +314,25 @@ pub(crate) fn dot<S: Sum>(
 
 /// Encoded entries of rows of one length, with their weights, to be taken all at once.
 pub(crate) trait WholeRows: Copy {
-    /// Adds the weights of each row, times the number that `x` gives for it, to the sums of their columns. Returns
-    /// how many weights that were, or `None` where there are too few or what is encoded breaks a rule: an entry is
-    /// outside of its row, or pointers descend or point nowhere.
+    /// Adds the weights of each row, times the number that `x` has for it, to the sums of their columns. Returns
+    /// how many weights that were, or `None` where there are too few, where `x` has less numbers than there are rows,
+    /// or where what is encoded breaks a rule: an entry is outside of its row, or pointers descend or point nowhere.
     ///
     /// # Panics
     /// If `sums` has another length than the rows.
-    fn add_scaled<S: Sum>(
+    fn add_scaled<A: Copy + Into<f64>, S: Sum>(
         self,
         isa: Isa,
-        x: impl Fn(usize) -> f64,
+        x: &[A],
         sums: &mut [S],
     ) -> Option<usize>;
 
-    /// Calls `f` with the number of each row and the sum of its weights times what `x` has in their columns, of
-    /// which none is infinite or NaN if `all_finite`. Returns as [`add_scaled`](Self::add_scaled).
+    /// Adds to the sum of each row that of its weights times what `x` has in their columns, of which none is
+    /// infinite or NaN if `all_finite`. Returns as [`add_scaled`](Self::add_scaled).
     ///
     /// # Panics
     /// If `x` has another length than the rows.
-    fn dot<S: Sum>(
-        self,
-        isa: Isa,
-        x: &[f64],
-        all_finite: bool,
-        f: impl FnMut(usize, S),
-    ) -> Option<usize>;
+    fn dot<S: Sum>(self, isa: Isa, x: &[f64], all_finite: bool, sums: &mut [S]) -> Option<usize>;
 }
 
 /// Rows of bits, and the weights of those that are set.
@@ -430,28 +424,30 @@ fn first_weights<W: Weights>(
 }
 
 impl<W: Weights> WholeRows for BitRows<'_, W> {
-    fn add_scaled<S: Sum>(
+    fn add_scaled<A: Copy + Into<f64>, S: Sum>(
         self,
         isa: Isa,
-        x: impl Fn(usize) -> f64,
+        x: &[A],
         sums: &mut [S],
     ) -> Option<usize> {
         assert_eq!(sums.len(), self.length);
         let (mut row, mut next) = (0, 0);
         while row < self.n_rows() {
             let (mut firsts, n) = first_weights(isa, self, row, next);
-            let x: [f64; ROWS_AT_ONCE] =
-                std::array::from_fn(|i| if i < n { x(row + i) } else { 0.0 });
+            let mut x_of_rows = [0.0; ROWS_AT_ONCE];
+            for (of_row, x) in x_of_rows.iter_mut().zip(x.get(row..row + n)?) {
+                *of_row = (*x).into();
+            }
             let mut done = 0;
             #[cfg(target_arch = "x86_64")]
             if matches!(isa, Isa::Avx2 | Isa::Avx512)
-                && x.iter().all(|x| x.is_finite())
+                && x_of_rows.iter().all(|x| x.is_finite())
                 && let Some(sums) = S::numbers(sums)
             {
-                done = x86::add_scaled_rows(self, row, n, &mut firsts, x, sums);
+                done = x86::add_scaled_rows(self, row, n, &mut firsts, x_of_rows, sums);
             }
             for i in 0..n {
-                let (first, x) = (firsts[i], x[i]);
+                let (first, x) = (firsts[i], x_of_rows[i]);
                 let mut add = |column: usize, weight: f64| {
                     if x.is_finite() || weight != 0.0 {
                         sums[column].add(weight * x);
@@ -473,7 +469,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
         isa: Isa,
         x: &[f64],
         all_finite: bool,
-        mut f: impl FnMut(usize, S),
+        sums_of_rows: &mut [S],
     ) -> Option<usize> {
         assert_eq!(x.len(), self.length);
         let (mut row, mut next) = (0, 0);
@@ -496,7 +492,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
                     }
                 };
                 let end = self.for_each(row + i, done, firsts[i], add)?;
-                f(row + i, total(*sums));
+                sums_of_rows.get_mut(row + i)?.merge(total(*sums));
                 if i + 1 == n {
                     next = end;
                 }
@@ -595,10 +591,10 @@ impl<'a, W: Weights> StepRows<'a, W> {
 }
 
 impl<W: Weights> WholeRows for StepRows<'_, W> {
-    fn add_scaled<S: Sum>(
+    fn add_scaled<A: Copy + Into<f64>, S: Sum>(
         self,
         isa: Isa,
-        x: impl Fn(usize) -> f64,
+        x: &[A],
         sums: &mut [S],
     ) -> Option<usize> {
         assert_eq!(sums.len(), self.length);
@@ -613,7 +609,7 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
         }
         let mut weights = 0;
         for row in 0..self.pointers.len() {
-            let (steps, x) = (self.row(row)?, x(row));
+            let (steps, x): (_, f64) = (self.row(row)?, (*x.get(row)?).into());
             let mut taken = Taken {
                 weights,
                 ..Taken::default()
@@ -634,7 +630,7 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
         isa: Isa,
         x: &[f64],
         all_finite: bool,
-        mut f: impl FnMut(usize, S),
+        sums_of_rows: &mut [S],
     ) -> Option<usize> {
         assert_eq!(x.len(), self.length);
         let mut weights = 0;
@@ -661,7 +657,7 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
                     sums[i % LANES].add(weight * x[column]);
                 }
             })?;
-            f(row, total(sums));
+            sums_of_rows.get_mut(row)?.merge(total(sums));
             weights = taken.weights;
         }
         Some(weights)

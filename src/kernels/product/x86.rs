@@ -311,9 +311,9 @@ fn eight_steps<W: Weights>(
 ///
 /// # Panics
 /// If there are fewer sums than columns.
-pub(super) fn add_scaled_steps<W: Weights>(
+pub(super) fn add_scaled_steps<A: Copy + Into<f64>, W: Weights>(
     rows: StepRows<'_, W>,
-    x: impl Fn(usize) -> f64,
+    x: &[A],
     sums: &mut [f64],
 ) -> Option<usize> {
     // SAFETY: AVX2 kernels are only chosen on machines with AVX2 and BMI2.
@@ -321,16 +321,16 @@ pub(super) fn add_scaled_steps<W: Weights>(
 }
 
 #[target_feature(enable = "avx2,bmi2")]
-fn add_steps<W: Weights>(
+fn add_steps<A: Copy + Into<f64>, W: Weights>(
     rows: StepRows<'_, W>,
-    x: impl Fn(usize) -> f64,
+    x: &[A],
     sums: &mut [f64],
 ) -> Option<usize> {
     assert!(sums.len() >= rows.length);
     let n_fours = rows.weights.n_fours().min(rows.n_weights);
     let mut weights = 0;
     for row in 0..rows.pointers.len() {
-        let (steps, x) = (rows.row(row)?, x(row));
+        let (steps, x): (_, f64) = (rows.row(row)?, (*x.get(row)?).into());
         let x_of_all = _mm256_set1_pd(x);
         let mut taken = Taken {
             weights,
