@@ -137,35 +137,38 @@ def limited(case, ignored):
 
 
 def killed(case, times):
-    """kill -9 after a random time, up to a little more than a run takes."""
+    """kill -9 after a random time, up to what makes a third of the runs end before it, whatever else the machine does."""
     case.reset()
     start = time.perf_counter()
     case.programs.make(case.name, "--force", *case.arguments)
-    took = time.perf_counter() - start
-    is_folder = isinstance(case.new_contents, dict)
-    n_new = n_killed = n_left = 0
+    longest = time.perf_counter() - start
+    n_runs = n_new = n_killed = n_left = 0
     chance = random.Random(times)
     case.reset()
-    for _ in range(times):
+    while n_killed < times:
         command = case.programs.command(case.name, "--force", *case.arguments)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0, 1.2 * took))
+        time.sleep(chance.uniform(0, longest))
         process.kill()
-        n_killed += process.wait() == -signal.SIGKILL
+        was_killed = process.wait() == -signal.SIGKILL
+        longest *= 1.03 if was_killed else 0.94
         is_new = case.check("killed", may_leave=True)
         for name in others(case.output):
             n_left += 1
             left = case.output.parent / name
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        n_new += is_new
         if is_new:
             case.reset()
-    if n_killed < times / 3 or n_new == 0:
-        raise Broken(f"{n_killed} of {times} were killed, {n_new} were done: nothing was tried")
+        n_runs, n_killed, n_new = n_runs + 1, n_killed + was_killed, n_new + is_new
+        if n_runs > 9 * times:
+            raise Broken(f"{n_killed} of {n_runs} were killed: nothing was tried")
+    if n_new == 0:
+        raise Broken(f"none of {n_runs} was done: nothing was tried")
     # Between getting a name and the right one, there is one.
+    is_folder = isinstance(case.new_contents, dict)
     if not is_folder and sys.platform == "linux" and n_left > n_killed / 20:
         raise Broken(f"{n_left} temporary files")
-    return f"{times} runs, {n_killed} killed, {n_new} with the new output, 0 broken, {n_left} temporary"
+    return f"{n_runs} runs, {n_killed} killed, {n_new} with the new output, 0 broken, {n_left} temporary"
 
 
 def on_full_disk(programs, model, folder):
