@@ -6,8 +6,8 @@ use super::expand::{BitmapRows, count_ones, expand_rows};
 use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
 use super::product::{
-    self, BitRows, Codes, Doubles, Floats, Positions, Sorted, StepRows, Steps, Sum, TABLE, Weights,
-    WholeRows,
+    self, BEYOND, BitRows, Codes, Doubles, Floats, Positions, Sorted, StepRows, Steps, Sum, TABLE,
+    Weights, WholeRows,
 };
 use super::scatter::{Chain, Step, scatter};
 use super::window::Window;
@@ -428,23 +428,30 @@ fn products_of_steps(input: &mut Cursor<'_>) {
         .collect();
     let end = steps.len() - below(input, 9).min(steps.len());
     let n_weights = (steps.len() + spare).saturating_sub(60);
-    let x = numbers(input, length.max(n_rows));
+    // Enough for the faster kernels, or one less.
+    let n_columns = length + BEYOND - usize::from(byte(input).is_multiple_of(8));
+    let x = numbers(input, n_columns.max(n_rows));
     fn products<S: Sum>(
         isa: Isa,
         rows: StepRows<'_, impl Weights>,
         x: &[f64],
-    ) -> Option<(usize, Vec<u64>)> {
-        let mut sums = vec![S::default(); rows.length];
-        let n = rows.add_scaled(isa, x, &mut sums)?;
-        let mut dots = vec![S::default(); rows.pointers.len()];
-        rows.dot(isa, &x[..rows.length], true, &mut dots)?;
-        rows.dot(isa, &x[..rows.length], false, &mut dots)?;
-        let values: Vec<f64> = sums.into_iter().chain(dots).map(Sum::value).collect();
-        Some((n, bits_of(&values)))
+        n_columns: usize,
+    ) -> [Option<(usize, Vec<u64>)>; 3] {
+        let bits = |sums: Vec<S>| bits_of(&sums.into_iter().map(Sum::value).collect::<Vec<_>>());
+        let mut sums = vec![S::default(); n_columns];
+        let n = rows.add_scaled(isa, x, &mut sums);
+        let dots = [true, false].map(|all_finite| {
+            let mut sums = vec![S::default(); rows.pointers.len()];
+            let n = rows.dot(isa, &x[..n_columns], all_finite, &mut sums);
+            n.map(|n| (n, bits(sums)))
+        });
+        // Of what breaks a rule, who knows what has been taken.
+        [n.map(|n| (n, bits(sums))), dots[0].clone(), dots[1].clone()]
     }
     with_weights!(input, n_weights, weights => same(|isa| {
         let rows = StepRows { steps: &steps, pointers: &pointers, end, length, weights, n_weights };
-        (products::<f64>(isa, rows, &x), products::<[f64; 2]>(isa, rows, &x))
+        let of_f32 = products::<f64>(isa, rows, &x, n_columns);
+        (of_f32, products::<[f64; 2]>(isa, rows, &x, n_columns))
     }));
 }
 

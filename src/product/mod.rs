@@ -65,7 +65,7 @@ use crate::buffer::Buffer;
 use crate::cursor::to_usize;
 use crate::error::{Error, Result, Within};
 use crate::kernels::Isa;
-use crate::kernels::product::{CHUNK, Doubles, Sum};
+use crate::kernels::product::{BEYOND, CHUNK, Doubles, Sum};
 use crate::parallel;
 use blocks::Payload;
 use runs::{AddScaled, Dots, Fold, Runs, Sink, Weighed};
@@ -405,15 +405,17 @@ impl<'a> Matrix<'a> {
         };
         let mut sums = Buffer::<A::Sum>::new(y.len());
         sums.fill(Default::default());
-        let mut of_parts = Buffer::<A::Sum>::new(at_once.saturating_mul(y.len()));
+        let n_sums = y.len().saturating_add(BEYOND);
+        let mut of_parts = Buffer::<A::Sum>::new(at_once.saturating_mul(n_sums));
         for parts in parts.chunks(at_once) {
-            of_parts.fill(Default::default());
-            let pieces = parts
-                .iter()
-                .cloned()
-                .zip(of_parts.chunks_exact_mut(y.len()));
-            parallel::try_for_each(pieces.collect(), |(blocks, sums)| visit(blocks, sums))?;
-            for part in of_parts.chunks_exact(y.len()).take(parts.len()) {
+            let pieces = parts.iter().cloned().zip(of_parts.chunks_exact_mut(n_sums));
+            parallel::try_for_each(pieces.collect(), |(blocks, sums)| {
+                sums.iter_mut()
+                    .take(y.len())
+                    .for_each(|sum| *sum = A::Sum::default());
+                visit(blocks, sums)
+            })?;
+            for part in of_parts.chunks_exact(n_sums).take(parts.len()) {
                 add(&mut sums, part);
             }
         }
@@ -425,11 +427,12 @@ impl<'a> Matrix<'a> {
 
     /// The products of rows with vectors.
     fn dots<A: Real>(&self, x: &[A], y: &mut [A]) -> Result<()> {
-        let mut numbers = Buffer::<f64>::new(x.len());
+        let mut numbers = Buffer::<f64>::new(x.len().saturating_add(BEYOND));
+        let mut all_finite = true;
         for (number, x) in numbers.iter_mut().zip(x) {
             *number = (*x).into();
+            all_finite &= number.is_finite();
         }
-        let all_finite = numbers.iter().all(|number| number.is_finite());
         let batch = y.chunks_exact(self.rows).len();
         let parts: Vec<_> = self
             .parts()

@@ -41,14 +41,14 @@ pub(super) trait Sink {
         weights: impl Weights,
     ) -> Option<()>;
 
-    /// Takes the entries in rows from `row` on, of which there are `columns`. Returns how many entries that
+    /// Takes the entries in rows from `row` on, whose columns begin with `first_column`. Returns how many entries that
     /// were, or `None` where what is encoded breaks a rule, there are too few weights, or the matrix has no
     /// such rows or columns.
     fn rows(
         &mut self,
         isa: Isa,
         row: usize,
-        columns: Range<usize>,
+        first_column: usize,
         rows: impl WholeRows,
     ) -> Option<usize>;
 }
@@ -58,7 +58,7 @@ pub(super) struct AddScaled<'s, A, S> {
     /// Vectors, one after the other, with a number for each row.
     pub(super) x: &'s [A],
     pub(super) rows: usize,
-    /// For each vector, for each column.
+    /// For each vector, for each column; and [`BEYOND`](crate::kernels::product::BEYOND) more.
     pub(super) sums: &'s mut [S],
     pub(super) columns: usize,
 }
@@ -86,13 +86,13 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
         &mut self,
         isa: Isa,
         row: usize,
-        columns: Range<usize>,
+        first_column: usize,
         rows: impl WholeRows,
     ) -> Option<usize> {
         let mut n = None;
         let vectors = self.x.chunks_exact(self.rows);
-        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.columns)) {
-            let (x, sums) = (x.get(row..)?, sums.get_mut(columns.clone())?);
+        for (x, first) in vectors.zip((first_column..).step_by(self.columns)) {
+            let (x, sums) = (x.get(row..)?, self.sums.get_mut(first..)?);
             n = Some(rows.add_scaled(isa, x, sums)?);
         }
         n
@@ -101,7 +101,7 @@ impl<A: Copy + Into<f64>, S: Sum> Sink for AddScaled<'_, A, S> {
 
 /// Adds entries, times what vectors have in their columns, to the sums of their rows.
 pub(super) struct Dots<'s, S> {
-    /// Vectors, one after the other, with a number for each column.
+    /// Vectors, one after the other, with a number for each column; and [`BEYOND`](crate::kernels::product::BEYOND) more.
     pub(super) x: &'s [f64],
     pub(super) columns: usize,
     /// Whether no number in `x` is infinite or NaN.
@@ -135,13 +135,13 @@ impl<S: Sum> Sink for Dots<'_, S> {
         &mut self,
         isa: Isa,
         row: usize,
-        columns: Range<usize>,
+        first_column: usize,
         rows: impl WholeRows,
     ) -> Option<usize> {
         let mut n = None;
-        let vectors = self.x.chunks_exact(self.columns);
-        for (x, sums) in vectors.zip(self.sums.chunks_exact_mut(self.rows.len())) {
-            let x = x.get(columns.clone())?;
+        let vectors = self.sums.chunks_exact_mut(self.rows.len());
+        for (sums, first) in vectors.zip((first_column..).step_by(self.columns)) {
+            let x = self.x.get(first..)?;
             let sums = sums.get_mut(row.checked_sub(self.rows.start)?..)?;
             n = Some(rows.dot(isa, x, self.all_finite, sums)?);
         }
@@ -307,8 +307,8 @@ impl<'s, K: Sink> Runs<'s, K> {
     /// Hands whole row parts to the sink.
     #[inline]
     fn rows(&mut self, rows: impl WholeRows) -> Option<usize> {
-        let (row, columns) = (self.part.row as usize, self.columns());
-        self.sink.rows(self.isa, row, columns, rows)
+        let (row, first_column) = (self.part.row as usize, self.part.first_column as usize);
+        self.sink.rows(self.isa, row, first_column, rows)
     }
 
     /// Takes entries at these positions of the block, in any order.

@@ -316,10 +316,9 @@ pub(crate) fn dot<S: Sum>(
 pub(crate) trait WholeRows: Copy {
     /// Adds the weights of each row, times the number that `x` has for it, to the sums of their columns. Returns
     /// how many weights that were, or `None` where there are too few, where `x` has less numbers than there are rows,
-    /// or where what is encoded breaks a rule: an entry is outside of its row, or pointers descend or point nowhere.
-    ///
-    /// # Panics
-    /// If `sums` has another length than the rows.
+    /// or `sums` less than there are columns, or where what is encoded breaks a rule: an entry is outside of its row, or
+    /// pointers descend or point nowhere. Then all of `sums` is arbitrary. It is faster where there are [`BEYOND`] more
+    /// than there are columns.
     fn add_scaled<A: Copy + Into<f64>, S: Sum>(
         self,
         isa: Isa,
@@ -328,10 +327,8 @@ pub(crate) trait WholeRows: Copy {
     ) -> Option<usize>;
 
     /// Adds to the sum of each row that of its weights times what `x` has in their columns, of which none is
-    /// infinite or NaN if `all_finite`. Returns as [`add_scaled`](Self::add_scaled).
-    ///
-    /// # Panics
-    /// If `x` has another length than the rows.
+    /// infinite or NaN if `all_finite`. Returns as [`add_scaled`](Self::add_scaled), and as that is faster where
+    /// `x` has more.
     fn dot<S: Sum>(self, isa: Isa, x: &[f64], all_finite: bool, sums: &mut [S]) -> Option<usize>;
 }
 
@@ -430,7 +427,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
         x: &[A],
         sums: &mut [S],
     ) -> Option<usize> {
-        assert_eq!(sums.len(), self.length);
+        let sums = sums.get_mut(..self.length)?;
         let (mut row, mut next) = (0, 0);
         while row < self.n_rows() {
             let (mut firsts, n) = first_weights(isa, self, row, next);
@@ -444,7 +441,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
                 && x_of_rows.iter().all(|x| x.is_finite())
                 && let Some(sums) = S::numbers(sums)
             {
-                done = x86::add_scaled_rows(self, row, n, &mut firsts, x_of_rows, sums);
+                done = x86::add_scaled_rows(isa, self, row, n, &mut firsts, x_of_rows, sums);
             }
             for i in 0..n {
                 let (first, x) = (firsts[i], x_of_rows[i]);
@@ -471,7 +468,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
         all_finite: bool,
         sums_of_rows: &mut [S],
     ) -> Option<usize> {
-        assert_eq!(x.len(), self.length);
+        let x = x.get(..self.length)?;
         let (mut row, mut next) = (0, 0);
         while row < self.n_rows() {
             let (mut firsts, n) = first_weights(isa, self, row, next);
@@ -482,7 +479,7 @@ impl<W: Weights> WholeRows for BitRows<'_, W> {
                 && all_finite
                 && let Some(sums) = S::numbers(sums.as_flattened_mut())
             {
-                done = x86::dot_rows(self, row, n, &mut firsts, x, sums);
+                done = x86::dot_rows(isa, self, row, n, &mut firsts, x, sums);
             }
             for i in 0..n {
                 let sums = &mut sums[i];
@@ -522,18 +519,11 @@ pub(crate) struct StepRows<'a, W> {
 /// What an escape of a byte skips.
 const BYTE_ESCAPE: usize = 255;
 
-/// How far the entries of a row have been taken.
-#[derive(Clone, Copy, Default)]
-struct Taken {
-    /// Steps of the row.
-    steps: usize,
-    /// The column after the last entry, or what escapes have skipped.
-    after: usize,
-    /// Entries of the row.
-    entries: usize,
-    /// Weights, of all rows.
-    weights: usize,
-}
+/// Steps of a byte that are taken at once.
+const EIGHT: usize = 8;
+
+/// Numbers after those of the columns that steps may lead to before it is seen that they have left their row.
+pub(crate) const BEYOND: usize = EIGHT * BYTE_ESCAPE;
 
 impl<'a, W> StepRows<'a, W> {
     /// The same rows with other weights.
@@ -558,35 +548,58 @@ impl<'a, W: Weights> StepRows<'a, W> {
         self.steps.get(number(&self.pointers[row])..end)
     }
 
-    /// Takes at most `n` steps, and calls `f` with the number in the row, the column and the weight of each
-    /// entry; `None` if it has no weight or is not in the row.
-    #[inline(always)]
-    fn take(
+    /// Calls `f` with the number in the row, the column and the weight of each entry, of which the weights begin with
+    /// number `first`. Returns the number of the weight after the last one, or `None` where there is one too few, or
+    /// an entry is not in the row.
+    fn for_each(
         &self,
-        steps: &[u8],
-        taken: &mut Taken,
-        n: usize,
+        row: usize,
+        first: usize,
         mut f: impl FnMut(usize, usize, f64),
-    ) -> Option<()> {
-        for &step in steps.iter().skip(taken.steps).take(n) {
-            taken.steps += 1;
+    ) -> Option<usize> {
+        let (mut after, mut next) = (0, first);
+        for &step in self.row(row)? {
             if step == 0 {
-                taken.after += BYTE_ESCAPE;
+                after += BYTE_ESCAPE;
                 continue;
             }
-            taken.after += usize::from(step);
-            if taken.after > self.length || taken.weights >= self.n_weights {
+            after += usize::from(step);
+            if after > self.length || next >= self.n_weights {
                 return None;
             }
-            f(
-                taken.entries,
-                taken.after - 1,
-                self.weights.at(taken.weights),
-            );
-            taken.entries += 1;
-            taken.weights += 1;
+            f(next - first, after - 1, self.weights.at(next));
+            next += 1;
         }
-        Some(())
+        Some(next)
+    }
+
+    /// Adds the weights of a row times `x`, otherwise as [`for_each`](Self::for_each).
+    fn add_row<S: Sum>(&self, row: usize, first: usize, x: f64, sums: &mut [S]) -> Option<usize> {
+        self.for_each(row, first, |_, column, weight| {
+            if x.is_finite() || weight != 0.0 {
+                sums[column].add(weight * x);
+            }
+        })
+    }
+
+    /// Adds the dot product of a row: the entry with number `i` to lane `i` mod 8. Otherwise as
+    /// [`for_each`](Self::for_each).
+    fn dot_row<S: Sum>(
+        &self,
+        row: usize,
+        first: usize,
+        x: &[f64],
+        all_finite: bool,
+        sum: &mut S,
+    ) -> Option<usize> {
+        let mut sums = [S::default(); LANES];
+        let next = self.for_each(row, first, |i, column, weight| {
+            if all_finite || weight != 0.0 {
+                sums[i % LANES].add(weight * x[column]);
+            }
+        })?;
+        sum.merge(total(sums));
+        Some(next)
     }
 }
 
@@ -597,10 +610,10 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
         x: &[A],
         sums: &mut [S],
     ) -> Option<usize> {
-        assert_eq!(sums.len(), self.length);
+        let beyond = sums.len().checked_sub(self.length)?;
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 => {
+            Isa::Avx2 | Isa::Avx512 if beyond >= BEYOND => {
                 if let Some(sums) = S::numbers(sums) {
                     return x86::add_scaled_steps(self, x, sums);
                 }
@@ -609,22 +622,11 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
         }
         let mut weights = 0;
         for row in 0..self.pointers.len() {
-            let (steps, x): (_, f64) = (self.row(row)?, (*x.get(row)?).into());
-            let mut taken = Taken {
-                weights,
-                ..Taken::default()
-            };
-            self.take(steps, &mut taken, steps.len(), |_, column, weight| {
-                if x.is_finite() || weight != 0.0 {
-                    sums[column].add(weight * x);
-                }
-            })?;
-            weights = taken.weights;
+            weights = self.add_row(row, weights, (*x.get(row)?).into(), sums)?;
         }
         Some(weights)
     }
 
-    /// The entry with number `i` of a row is added to lane `i` mod 8.
     fn dot<S: Sum>(
         self,
         isa: Isa,
@@ -632,33 +634,20 @@ impl<W: Weights> WholeRows for StepRows<'_, W> {
         all_finite: bool,
         sums_of_rows: &mut [S],
     ) -> Option<usize> {
-        assert_eq!(x.len(), self.length);
+        let beyond = x.len().checked_sub(self.length)?;
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 if all_finite && beyond >= BEYOND => {
+                if let Some(sums) = S::numbers(sums_of_rows) {
+                    return x86::dot_steps(self, x, sums);
+                }
+            }
+            _ => {}
+        }
         let mut weights = 0;
         for row in 0..self.pointers.len() {
-            let steps = self.row(row)?;
-            let mut taken = Taken {
-                weights,
-                ..Taken::default()
-            };
-            let mut sums = [S::default(); LANES];
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::Avx512 if all_finite => {
-                    if let Some(sums) = S::numbers(&mut sums)
-                        && let Some(sums) = sums.as_mut_array()
-                    {
-                        x86::dot_steps(self, steps, &mut taken, x, sums)?;
-                    }
-                }
-                _ => {}
-            }
-            self.take(steps, &mut taken, steps.len(), |i, column, weight| {
-                if all_finite || weight != 0.0 {
-                    sums[i % LANES].add(weight * x[column]);
-                }
-            })?;
-            sums_of_rows.get_mut(row)?.merge(total(sums));
-            weights = taken.weights;
+            let sum = sums_of_rows.get_mut(row)?;
+            weights = self.dot_row(row, weights, x, all_finite, sum)?;
         }
         Some(weights)
     }
