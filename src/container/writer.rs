@@ -204,7 +204,12 @@ impl<W: Write> Writer<W> {
             self.manifest.file_source_sha256.clear();
         }
         let manifest = self.manifest.encode_to_vec();
-        let (stored, coding) = match zstd::compress_below(&manifest, manifest.len())? {
+        // Profile direct has nothing to decompress.
+        let compressed = match self.manifest.profile == Profile::Direct.id() {
+            true => None,
+            false => zstd::compress_below(&manifest, manifest.len())?,
+        };
+        let (stored, coding) = match compressed {
             Some(frame) => (frame, ManifestCoding::Zstd),
             None => (manifest.clone(), ManifestCoding::Stored),
         };

@@ -46,9 +46,9 @@
 //!
 //! Blocks of profile `direct` are multiplied where they are, in the mapped file if it is one, if
 //! the memory begins at a multiple of eight bytes. Others are decoded one at a time; of those of which the
-//! background is not zero all elements are. Whatever the profile, there are 8 bytes for each result while it is summed (16 for
-//! `f64`), a few times over where the results are of columns, and 8 for each number of `x` where those are. Buffers of up
-//! to 1 MiB are kept by the thread for the next product.
+//! background is not zero all elements are. Whatever the profile, there are 8 bytes for each result while it is summed
+//! (16 for `f64`), a few times over where the results are of columns, 8 for each number of `x` where those are, and
+//! 16 KiB more each time (32 for sums of `f64`). Buffers of up to 1 MiB are kept by the thread for the next product.
 //!
 //! A block's checksum, and all that the spec says of its streams, is checked when a [`Matrix`] first needs it. Later
 //! products of profile `direct` rely on none of that for memory safety, only for what they compute: a file that is changed while
