@@ -5,17 +5,19 @@
 LIBRARY is target/release/examples/libtfzip_product.so, PACK is tfzip-pack; each TENSOR.npy (of
 float32, folded to a matrix) is packed with every profile into the folder that it lies in. A round makes each product
 once: dense, and encoded on one thread and on two, of a mapped file whose blocks were checked by a
-product before. What is printed is the median, the least, and the median of the ratios to the dense
-product of the same round, which other work on the machine disturbs least. Results are compared with
-those in float64.
+product before, on threads that have just had something to do, as those of an app between two layers; one of two is
+the caller's. What is printed is the median, the least, and the median of the ratios to the dense product of the same
+round. Results are compared with those in float64.
 """
 import argparse
+import concurrent.futures
 import ctypes
 import os
 import pathlib
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -70,6 +72,17 @@ def within_bound(result, weights, x):
     return True
 
 
+def start_threads(library, n):
+    """Starts `n` threads, of which this is one, on a processor each: the system may wake up two on the same one, and
+    needs longer than a product to see that another has nothing to do."""
+    before = set(os.listdir("/proc/self/task"))
+    library.product_wake(n)
+    started = set(os.listdir("/proc/self/task")) - before
+    processors = sorted(os.sched_getaffinity(0))
+    for i, thread in enumerate([threading.get_native_id(), *sorted(map(int, started))]):
+        os.sched_setaffinity(thread, {processors[i % len(processors)]})
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
@@ -85,6 +98,19 @@ def main():
     library.product_multiply.argtypes = [
         ctypes.c_void_p, ctypes.c_uint32, FLOATS, FLOATS, ctypes.c_uint64, ctypes.c_uint32,
     ]
+    library.product_wake.restype = None
+    library.product_wake.argtypes = [ctypes.c_uint32]
+    # Who has called with a number of threads is one of them from then on.
+    callers = {n: concurrent.futures.ThreadPoolExecutor(1) for n in (1, 2)}
+    for n, caller in callers.items():
+        caller.submit(start_threads, library, n).result()
+
+    def timed(run, threads):
+        library.product_wake(threads)
+        start = time.perf_counter()
+        n_bytes = run()
+        return time.perf_counter() - start, n_bytes
+
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     print(f"NumPy {np.__version__} with {blas['name']} {blas['version']}, one thread")
     print(f"{'tensor':<16} {'product':<8} {'way':<14} {'median ms':>9} {'least':>7} {'x dense':>8} {'allocated':>10}")
@@ -96,6 +122,7 @@ def main():
         for transposed in (1, 0):
             x = rng.standard_normal(rows if transposed else columns, dtype=np.float32)
             y = np.empty(columns if transposed else rows, np.float32)
+            n_threads = {"dense": 1}
             ways = {"dense": lambda: (x @ weights if transposed else weights @ x, 0)[1]}
             for profile in args.profiles.split(","):
                 tfz = pack(args.pack, path, array, profile)
@@ -104,17 +131,18 @@ def main():
                 for threads in (1, 2):
                     def run(matrix=matrix, threads=threads):
                         return library.product_multiply(matrix, transposed, x, y, 1, threads)
-                    assert run() >= 0
+                    n_threads[f"{profile} -T {threads}"] = threads
+                    ways[f"{profile} -T {threads}"] = run
+                    assert callers[threads].submit(timed, run, threads).result()[1] >= 0
                     if transposed:
                         assert within_bound(y, weights, x), (path, profile)
-                    ways[f"{profile} -T {threads}"] = run
             seconds = {way: [] for way in ways}
             allocated = dict.fromkeys(ways, 0)
             for _ in range(args.rounds):
                 for way, run in ways.items():
-                    start = time.perf_counter()
-                    n_bytes = run()
-                    seconds[way].append(time.perf_counter() - start)
+                    n = n_threads[way]
+                    took, n_bytes = callers[n].submit(timed, run, n).result()
+                    seconds[way].append(took)
                     allocated[way] = max(allocated[way], n_bytes)
             for way, times in seconds.items():
                 ratio = statistics.median(d / t for d, t in zip(seconds["dense"], times))

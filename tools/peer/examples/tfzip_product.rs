@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Threads to multiply on.
+/// Threads to multiply on. One of them is the caller's, as in an app, which need not wait for it to wake up.
 static POOLS: [std::sync::OnceLock<rayon::ThreadPool>; 3] =
     [const { std::sync::OnceLock::new() }; 3];
 
@@ -61,6 +61,26 @@ pub unsafe extern "C" fn product_open(
         Some(Ok(matrix)) => Box::leak(Box::new(matrix)),
         _ => std::ptr::null(),
     }
+}
+
+fn pool(threads: u32) -> &'static rayon::ThreadPool {
+    POOLS[threads.min(2) as usize].get_or_init(|| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads as usize)
+            .use_current_thread()
+            .build()
+            .expect("threads")
+    })
+}
+
+/// Gives all of 1 or 2 threads something to do, after which they stay awake for a while. The caller's is one of them, and
+/// from then on always calls with as many.
+///
+/// # Panics
+/// If threads can't be started.
+#[unsafe(no_mangle)]
+pub extern "C" fn product_wake(threads: u32) {
+    pool(threads).broadcast(|_| ());
 }
 
 /// Multiplies from the left (`transposed` is not 0) or from the right with `batch` vectors, on 1 or 2 threads.
@@ -91,17 +111,7 @@ pub unsafe extern "C" fn product_multiply(
     let x = unsafe { slice::from_raw_parts(x, n_x * batch) };
     // SAFETY: the caller's promise.
     let y = unsafe { slice::from_raw_parts_mut(y, n_y * batch) };
-    let pool = POOLS[threads.min(2) as usize].get_or_init(|| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize);
-        // One thread is the caller's own, which need not wait for another to wake up.
-        match threads {
-            1 => pool.use_current_thread(),
-            _ => pool,
-        }
-        .build()
-        .expect("threads")
-    });
-    pool.install(|| {
+    pool(threads).install(|| {
         let before = LIVE.load(Ordering::Relaxed);
         MOST.store(before, Ordering::Relaxed);
         let done = match transposed {
