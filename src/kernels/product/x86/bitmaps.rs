@@ -1,6 +1,7 @@
 //! Rows of bitmaps, expanded into registers eight columns at a time.
 
-use super::super::{BitRows, LANES, ROWS_AT_ONCE, Weights};
+use super::super::rows::{BitRows, ROWS_AT_ONCE};
+use super::super::{LANES, Weights};
 use super::prefetch;
 use crate::kernels::Isa;
 use core::arch::x86_64::*;

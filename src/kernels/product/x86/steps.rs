@@ -1,7 +1,8 @@
 //! Rows of steps of a byte, taken eight at once. Whether they have left the row is seen after that: there are
 //! [`BEYOND`] numbers more than columns, which is as far as they lead.
 
-use super::super::{BEYOND, BYTE_ESCAPE, EIGHT, LANES, StepRows, Weights, total};
+use super::super::rows::{BEYOND, BYTE_ESCAPE, EIGHT, StepRows};
+use super::super::{LANES, Weights, total};
 use core::arch::x86_64::*;
 
 /// Weights between those that are taken and those that are fetched meanwhile: a bare loop waits for memory
