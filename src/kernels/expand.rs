@@ -3,6 +3,7 @@
 
 use super::out::Slots;
 use super::{Isa, Store};
+use crate::buffer::Buffer;
 use crate::word::Word;
 use std::mem::MaybeUninit;
 
@@ -38,7 +39,7 @@ impl BitmapRows<'_> {
 /// every other the background. Returns the number of set bits.
 ///
 /// `values` goes on after the values that are used, by [`SLACK_BYTES`] at least: with less, the
-/// result is the same and takes longer. What is written past the caches is so where all rows
+/// result is the same and takes a little longer. What is written past the caches is so where all rows
 /// [fit lines](fits_lines), and needs a [`fence`](super::copy::fence).
 ///
 /// Each element of each of the rows is written.
@@ -66,27 +67,32 @@ pub(crate) fn expand_rows<W: Word>(
     if isa == Isa::Plain || W::WIDTH > 8 {
         return expand_rows_plain(rows, background, values, out);
     }
-    // The last rows are left to the plain version, if loads for them could pass the end of `values`.
-    let row_bytes = rows.length.div_ceil(8).max(1);
-    let (mut n_fast, mut spare) = (rows.rows.len(), (values.len() - n_set) * W::WIDTH);
-    while spare < SLACK_BYTES && n_fast > 0 {
-        n_fast -= 1;
-        spare += count_ones(isa, &rows.bitmaps[n_fast * row_bytes..][..row_bytes]) * W::WIDTH;
-    }
-    let (fast, plain) = rows.split_at(n_fast);
-    let n_in_fast = values.len() - spare / W::WIDTH;
-    match isa {
+    let expand = |rows: BitmapRows<'_>, values: &[W], out: &mut [MaybeUninit<W>]| match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::Avx512 => {
             let past_caches = store == Store::PastCaches && is_in_lines(out, rows.length);
-            x86::expand(isa, past_caches, fast, background, values, out);
+            x86::expand(isa, past_caches, rows, background, values, out);
         }
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::expand(fast, background, values, out),
+        Isa::Neon => neon::expand(rows, background, values, out),
         Isa::Plain => {}
+    };
+    // The last rows take copies of their values, if loads for them could pass the end of `values`.
+    let row_bytes = rows.length.div_ceil(8).max(1);
+    let (mut n_first, mut spare) = (rows.rows.len(), (values.len() - n_set) * W::WIDTH);
+    while spare < SLACK_BYTES && n_first > 0 {
+        n_first -= 1;
+        spare += count_ones(isa, &rows.bitmaps[n_first * row_bytes..][..row_bytes]) * W::WIDTH;
     }
-    let _ = (store, fast);
-    n_in_fast + expand_rows_plain(plain, background, &values[n_in_fast..], out)
+    let (first, last) = rows.split_at(n_first);
+    expand(first, values, out);
+    if !last.rows.is_empty() {
+        let values = &values[values.len() - spare / W::WIDTH..n_set];
+        let mut copy = Buffer::<W>::new(values.len() + SLACK_BYTES / W::WIDTH);
+        copy[..values.len()].copy_from_slice(values);
+        expand(last, &copy, out);
+    }
+    n_set
 }
 
 /// Returns the number of values that it used.
