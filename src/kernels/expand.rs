@@ -75,7 +75,9 @@ pub(crate) fn expand_rows<W: Word>(
         }
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::expand(rows, background, values, out),
-        Isa::Plain => {}
+        Isa::Plain => {
+            let _ = (store, rows, values, out);
+        }
     };
     // The last rows take copies of their values, if loads for them could pass the end of `values`.
     let row_bytes = rows.length.div_ceil(8).max(1);

@@ -10,6 +10,7 @@
     allow(
         dead_code,
         unused_mut,
+        unused_variables,
         reason = "only x86 has more than the plain kernels"
     )
 )]
