@@ -117,7 +117,7 @@ fn mending_changes_nothing_where_nothing_is_broken() {
 /// A change of a seed: bytes from `at` on (as a share of the file) are replaced or removed, and
 /// `with` comes in their place.
 fn change(mut bytes: Vec<u8>, (at, removed, with): &(u16, u8, Vec<u8>)) -> Vec<u8> {
-    let at = usize::from(*at) * bytes.len() / usize::from(u16::MAX);
+    let at = (u64::from(*at) * bytes.len() as u64 / u64::from(u16::MAX)) as usize;
     let end = (at + usize::from(*removed % 16)).min(bytes.len());
     bytes.splice(at..end, with.iter().copied());
     bytes

@@ -406,7 +406,8 @@ fn shared_tables_buy_nothing() {
         (&wide_shape, 1, 20_000, "at most 16 times the file"),
     ] {
         let file = shared(tensor, n_subgraphs, n_tensors);
-        assert!(complaint(&file).contains(found));
+        let complaint = complaint(&file);
+        assert!(complaint.contains(found), "{complaint}");
     }
 }
 
