@@ -2,6 +2,7 @@
 
 use super::Frame;
 use crate::error::{Error, Result};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -46,9 +47,24 @@ pub(crate) fn compress_fast(bytes: &[u8]) -> Result<Vec<u8>> {
     zstd::bulk::compress(bytes, LEVELS[0]).map_err(|e| Error::io("zstd cannot compress", e))
 }
 
+/// The largest window that the library takes on machines of 32 bits, and the byte that says so in a frame.
+const MAX_WINDOW: u64 = 1 << 30;
+const MAX_WINDOW_BYTE: u8 = (30 - 10) << 3;
+
+/// Where the byte of the window stands.
+const WINDOW_AT: usize = 5;
+
 /// Decodes a frame to at most `length` bytes.
 pub(super) fn decode(frame: Frame<'_>, length: usize) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(length);
+    let mut bytes = Cow::Borrowed(frame.bytes);
+    // Nothing reaches further back than what is decoded: that it might makes no difference.
+    if frame.window > MAX_WINDOW
+        && length as u64 <= MAX_WINDOW
+        && let Some(window) = bytes.to_mut().get_mut(WINDOW_AT)
+    {
+        *window = MAX_WINDOW_BYTE;
+    }
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
@@ -57,7 +73,7 @@ pub(super) fn decode(frame: Frame<'_>, length: usize) -> Result<Vec<u8>> {
             }
         };
         decompressor
-            .decompress_to_buffer(frame.bytes, &mut out)
+            .decompress_to_buffer(&bytes, &mut out)
             .map_err(|e| {
                 Error::corrupt(format!("zstd frame does not decode to {length} bytes: {e}"))
             })
