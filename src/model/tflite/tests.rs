@@ -401,7 +401,8 @@ fn shared_tables_buy_nothing() {
     assert_eq!(seen(&shared(&small, 1, 20_000)).len(), 20_000);
     for (tensor, n_subgraphs, n_tensors, found) in [
         (&computed, 20_000, 20_000, "tensors that are not shared"),
-        (&small, 20_000, 20_000, "at most 16 times the file"),
+        // One bound or the other, by how large a pointer is.
+        (&small, 20_000, 20_000, "found more"),
         (&long_name, 1, 500, "at most 16 times the file"),
         (&wide_shape, 1, 20_000, "at most 16 times the file"),
     ] {
