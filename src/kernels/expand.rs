@@ -193,11 +193,15 @@ fn expand_plain<'v, W: Word>(
     }
 }
 
-/// For every byte of a bitmap, where the lanes of eight elements come from: the number of the value
-/// for a set bit; for another a number with its top bit set, which takes the background.
+/// A number with its top bit set, which takes the background.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const fn sources() -> [[u8; 8]; 256] {
-    let mut table = [[0x80; 8]; 256];
+const BACKGROUND: u8 = 0x80;
+
+/// For every byte of a bitmap, where the lanes of eight elements come from: the number of the value
+/// for a set bit, `other` for another.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) const fn sources(other: u8) -> [[u8; 8]; 256] {
+    let mut table = [[other; 8]; 256];
     let mut byte = 0;
     while byte < 256 {
         let (mut bit, mut n) = (0, 0);
@@ -218,14 +222,14 @@ const fn sources() -> [[u8; 8]; 256] {
 const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(
     width: usize,
 ) -> [[u8; BYTES]; PATTERNS] {
-    let of_lanes = sources();
-    let mut table = [[0x80; BYTES]; PATTERNS];
+    let of_lanes = sources(BACKGROUND);
+    let mut table = [[BACKGROUND; BYTES]; PATTERNS];
     let mut pattern = 0;
     while pattern < PATTERNS {
         let mut byte = 0;
         while byte < BYTES {
             let lane = of_lanes[pattern][byte / width];
-            if lane < 0x80 {
+            if lane < BACKGROUND {
                 table[pattern][byte] = lane * width as u8 + (byte % width) as u8;
             }
             byte += 1;
@@ -239,21 +243,21 @@ const fn byte_sources<const BYTES: usize, const PATTERNS: usize>(
 mod x86 {
     #![allow(unsafe_code)]
 
-    use super::{BitmapRows, byte_sources, count_ones_plain, sources};
+    use super::{BACKGROUND, BitmapRows, byte_sources, count_ones_plain, sources};
     use crate::kernels::Isa;
     use crate::word::Word;
     use core::arch::x86_64::*;
     use std::mem::MaybeUninit;
 
     /// Where the bytes of eight elements come from, by their byte of the bitmap.
-    static BYTES_1: [[u8; 8]; 256] = sources();
+    static BYTES_1: [[u8; 8]; 256] = sources(BACKGROUND);
     static BYTES_2: [[u8; 16]; 256] = byte_sources(2);
     /// Where the 32-bit lanes of eight elements of four bytes come from, and of four of eight.
     static LANES_4: [[i32; 8]; 256] = lanes(1);
     static LANES_8: [[i32; 8]; 16] = lanes(2);
 
     const fn lanes<const PATTERNS: usize>(lanes_of_element: usize) -> [[i32; 8]; PATTERNS] {
-        let of_elements = sources();
+        let of_elements = sources(BACKGROUND);
         let mut table = [[i32::MIN; 8]; PATTERNS];
         let mut i = 0;
         while i < PATTERNS * 8 {
@@ -552,14 +556,14 @@ mod x86 {
 mod neon {
     #![allow(unsafe_code)]
 
-    use super::{BitmapRows, byte_sources, sources};
+    use super::{BACKGROUND, BitmapRows, byte_sources, sources};
     use crate::word::Word;
     use core::arch::aarch64::*;
     use std::mem::MaybeUninit;
 
     /// Where the bytes of a vector of elements come from, by their bits of the bitmap. A number
     /// above 15 leaves the background.
-    static BYTES_1: [[u8; 8]; 256] = sources();
+    static BYTES_1: [[u8; 8]; 256] = sources(BACKGROUND);
     static BYTES_2: [[u8; 16]; 256] = byte_sources(2);
     static BYTES_4: [[u8; 16]; 16] = byte_sources(4);
     static BYTES_8: [[u8; 16]; 4] = byte_sources(8);

@@ -4,6 +4,7 @@ use super::super::rows::{BitRows, ROWS_AT_ONCE};
 use super::super::{LANES, Weights};
 use super::prefetch;
 use crate::kernels::Isa;
+use crate::kernels::expand::sources;
 use core::arch::x86_64::*;
 
 /// For every byte of a bitmap, where the bytes of its eight floats come from, four and four: the first ones from the
@@ -11,9 +12,9 @@ use core::arch::x86_64::*;
 #[repr(align(32))]
 struct Sources([[[u8; 16]; 2]; 256]);
 
-static SOURCES: Sources = sources();
+static SOURCES: Sources = float_sources();
 
-const fn sources() -> Sources {
+const fn float_sources() -> Sources {
     let mut table = [[[0x80; 16]; 2]; 256];
     let mut bits: usize = 0;
     while bits < 256 {
@@ -39,24 +40,7 @@ const fn sources() -> Sources {
 }
 
 /// For every byte of a bitmap, the number of the float for each bit that is set; for others that of a zero.
-static LANES_OF: [[u8; 8]; 256] = lanes();
-
-const fn lanes() -> [[u8; 8]; 256] {
-    let mut table = [[8; 8]; 256];
-    let mut bits: usize = 0;
-    while bits < 256 {
-        let (mut bit, mut n) = (0, 0);
-        while bit < 8 {
-            if bits >> bit & 1 == 1 {
-                table[bits][bit] = n;
-                n += 1;
-            }
-            bit += 1;
-        }
-        bits += 1;
-    }
-    table
-}
+static LANES_OF: [[u8; 8]; 256] = sources(8);
 
 /// Floats before those of a byte that may be loaded, and not used; and after them.
 const FLOATS_BESIDE: usize = 4;
