@@ -62,50 +62,51 @@ pub(crate) fn positions(
 /// Numbers of rows that can share a pointer.
 pub(crate) const ROW_GROUPS: [u16; 6] = [1, 2, 4, 8, 16, 32];
 
-/// How much pointers to more rows may cost: 1 / 256 of the block.
+/// How much pointers to more rows may cost: 1 / 256 of the block, or 1 / 64 where products need to unpack nothing.
 const POINTER_SHARE: u64 = 256;
+const PLAIN_POINTER_SHARE: u64 = 64;
 
-/// How much steps of a byte may cost, with a pointer for every row, so that products need not unpack
-/// them: 1 / 24 of the block.
-const BYTE_SHARE: u64 = 24;
+/// How much may be spent on reading a block faster: 1 / 8 of it.
+const SPEED_SHARE: u64 = 8;
 
-/// How much more they may then take than Han et al.'s form: 1 / 128.
+/// How much more it may then take than in Han et al.'s form: 1 / 128.
 const FILLER_SHARE: u64 = 128;
 
-/// How to keep entries, whose values take `value_bits` each, in rows: the narrowest steps or bitmaps, with pointers
-/// to as many rows as cost little; or steps of a byte, if they do.
+/// How to keep entries, whose values take `value_bits` each, in rows: the first that costs little of bitmaps, which
+/// are read fastest, and of steps, of which wide ones have fewer escapes. Then with pointers to as many rows as
+/// cost little.
 pub(crate) fn row_form(value_bits: u32, costs: &RowCosts) -> RowForm {
-    let best_bits = |group| {
-        (0..=MAX_STEP_BITS)
-            .filter_map(|step_bits| {
-                let form = RowForm { step_bits, group };
-                costs.of(form).map(|cost| (cost, form))
-            })
-            .min_by_key(|(cost, form)| (*cost, form.step_bits))
-    };
-    let forms: Vec<(u64, RowForm)> = ROW_GROUPS.into_iter().filter_map(best_bits).collect();
-    let least = forms.iter().map(|(cost, _)| *cost).min().unwrap_or(0);
     let value_bytes = costs.value_bytes(value_bits);
-    let limit = least + (least + value_bytes) / POINTER_SHARE;
-    let cheap = forms.into_iter().find(|(cost, _)| *cost <= limit);
-    let form = cheap.map_or(
-        RowForm {
+    let with_fillers = costs.with_fillers(value_bits);
+    let plus = |bytes: u64, share: u64| bytes + (bytes + value_bytes) / share;
+    let forms_of = |step_bits| {
+        ROW_GROUPS.into_iter().filter_map(move |group| {
+            let form = RowForm { step_bits, group };
+            costs.of(form).map(|cost| (cost, form))
+        })
+    };
+    let least_of = |step_bits| forms_of(step_bits).map(|(cost, _)| cost).min();
+    let least = (0..=MAX_STEP_BITS).filter_map(least_of).min().unwrap_or(0);
+    let limit = (with_fillers + with_fillers / FILLER_SHARE)
+        .saturating_sub(value_bytes)
+        .min(plus(least, SPEED_SHARE))
+        .max(least);
+    let fastest_first = std::iter::once(0).chain((1..=MAX_STEP_BITS).rev());
+    fastest_first
+        .filter_map(|step_bits| {
+            let share = match step_bits {
+                0 | MAX_STEP_BITS => PLAIN_POINTER_SHARE,
+                _ => POINTER_SHARE,
+            };
+            let limit = limit.min(plus(least_of(step_bits)?, share));
+            forms_of(step_bits).find(|(cost, _)| *cost <= limit)
+        })
+        .map(|(_, form)| form)
+        .next()
+        .unwrap_or(RowForm {
             step_bits: 0,
             group: 1,
-        },
-        |(_, form)| form,
-    );
-    let bytes = RowForm {
-        step_bits: MAX_STEP_BITS,
-        group: 1,
-    };
-    let with_fillers = costs.with_fillers(value_bits);
-    let limit = (least + (least + value_bytes) / BYTE_SHARE)
-        .min((with_fillers + with_fillers / FILLER_SHARE).saturating_sub(value_bytes));
-    match costs.of(bytes) {
-        Some(cost) if form.step_bits > 0 && cost <= limit => bytes,
-        _ => form,
-    }
+        })
 }
 
 /// What the chooser has to know of the values of a block.
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_bytes_where_they_cost_little() {
+    fn rows_are_kept_in_what_is_read_fastest_of_what_costs_little() {
         let form = |density_inverse: u64, columns: u64, value_bits| {
             let n = 64 * columns as u32;
             let members = one_in(density_inverse, n);
@@ -225,11 +226,14 @@ mod tests {
             group: 1,
         };
         assert_eq!(form(60, 4096, 32), bytes);
-        // Short rows, narrow values, short gaps, bitmaps.
+        // Short rows, narrow values.
         assert_ne!(form(60, 64, 32), bytes);
         assert_ne!(form(60, 4096, 4), bytes);
-        assert_ne!(form(10, 4096, 32), bytes);
-        assert_eq!(form(2, 4096, 32).step_bits, 0);
+        // Short gaps: wider steps than are smallest, which are four bits, but not of a byte.
+        assert_eq!(form(10, 4096, 32).step_bits, 6);
+        for density_inverse in 2..=5 {
+            assert_eq!(form(density_inverse, 4096, 32).step_bits, 0);
+        }
     }
 
     fn plans(n: u32, step: usize) -> Vec<PositionPlan> {
