@@ -296,7 +296,7 @@ def pruning_seeds():
 
 def kernel_seeds():
     kernels = ("huffman", "unpack", "planes", "window", "bins", "expand", "columns", "copy")
-    kernels = dict(enumerate(kernels)) | {11: "steps", 12: "products", 13: "bit-products"}
+    kernels = dict(enumerate(kernels)) | {11: "steps", 12: "products", 13: "bit-products", 15: "marks"}
     return {name: kernel_input(i) for i, name in kernels.items()}
 
 

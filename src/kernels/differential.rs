@@ -1,15 +1,17 @@
 //! Every kernel of this machine against the plain one, on any bytes: the body of a fuzz target and of
 //! a property test.
 
+use super::chain::{Chain, Step};
 use super::columns::{self, select};
 use super::expand::{BitmapRows, count_ones, expand_rows};
 use super::huffman::{DecodeTable, MAX_CODE_BITS, MAX_STREAMS, Streams};
 use super::lookup::{Bin, MAX_LOW_BITS, bins};
+use super::marks::{self, SPARE};
 use super::product::{
     self, BEYOND, BitRows, Codes, Doubles, Floats, Positions, Sorted, StepRows, Steps, Sum, TABLE,
     Weights, WholeRows,
 };
-use super::scatter::{Chain, Step, scatter};
+use super::scatter::scatter;
 use super::window::Window;
 use super::{Isa, Store, alternate, copy, planes, unpack, window};
 use crate::cursor::Cursor;
@@ -27,7 +29,7 @@ pub(crate) fn compare(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let (kernel, width) = (byte(&mut input), byte(&mut input));
     let width = CODED_WIDTHS[usize::from(width) % CODED_WIDTHS.len()];
-    match kernel % 15 {
+    match kernel % 17 {
         0 => decoded_symbols(&mut input),
         1 => unpacked_symbols(&mut input),
         2 => with_word!(width, W => joined_planes::<W>(&mut input)),
@@ -42,7 +44,9 @@ pub(crate) fn compare(bytes: &[u8]) {
         11 => positions_of_steps(&mut input),
         12 => listed_products(&mut input),
         13 => products_of_bits(&mut input),
-        _ => products_of_steps(&mut input),
+        14 => products_of_steps(&mut input),
+        15 => marked_entries::<u8>(&mut input),
+        _ => marked_entries::<u16>(&mut input),
     }
 }
 
@@ -233,11 +237,8 @@ fn selected_columns(input: &mut Cursor<'_>) {
     });
 }
 
-fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
-    let row = below(input, 600) + 1;
-    let n_rows = usize::from(byte(input) % 16);
-    let escape = u32::from(input.u16().unwrap_or(0)) + 1;
-    let (n_values, n_steps) = (below(input, 600), below(input, 600));
+/// Steps, and how many of them are those of a chain.
+fn chained_steps<S: Step>(input: &mut Cursor<'_>, n_steps: usize) -> (Vec<S>, usize) {
     let steps: Vec<S> = take(input, usize::MAX)
         .chunks_exact(size_of::<S>())
         .map(bytemuck::pod_read_unaligned)
@@ -248,6 +249,15 @@ fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
         .iter()
         .rposition(is_entry)
         .map_or(0, |last| last + 1);
+    (steps, n_steps)
+}
+
+fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
+    let row = below(input, 600) + 1;
+    let n_rows = usize::from(byte(input) % 16);
+    let escape = u32::from(input.u16().unwrap_or(0)) + 1;
+    let (n_values, n_steps) = (below(input, 600), below(input, 600));
+    let (steps, n_steps) = chained_steps::<S>(input, n_steps);
     let values: Vec<W> = (1..=n_values as u64).map(W::from_bits).collect();
     same(|isa| {
         let mut chain = Chain::new(&steps, n_steps, escape);
@@ -258,6 +268,27 @@ fn scattered_entries<W: Word, S: Step>(input: &mut Cursor<'_>) {
         }
         // Where it ended too early, what is left is not looked at.
         (out, chain.is_done(), left.len())
+    });
+}
+
+fn marked_entries<S: Step>(input: &mut Cursor<'_>) {
+    let n = below(input, 600);
+    let n_pieces = usize::from(byte(input) % 16);
+    let escape = u32::from(input.u16().unwrap_or(0)) + 1;
+    let n_steps = below(input, 600);
+    let (steps, n_steps) = chained_steps::<S>(input, n_steps);
+    same(|isa| {
+        let mut chain = Chain::new(&steps, n_steps, escape);
+        let mut all = vec![];
+        let mut marks = vec![0; n + SPARE];
+        for _ in 0..n_pieces {
+            marks::mark(isa, &mut chain, &mut marks);
+            let mut bits = vec![0xee; n.div_ceil(8)];
+            marks::collect(isa, &mut marks[..n], &mut bits);
+            assert!(marks[..n].iter().all(|&mark| mark == 0));
+            all.extend(bits);
+        }
+        (all, chain.is_done())
     });
 }
 

@@ -10,6 +10,9 @@ use std::mem::MaybeUninit;
 /// Bytes after the last value that an expansion may read: a whole vector of lanes that stay unused.
 pub(crate) const SLACK_BYTES: usize = 64;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Rows of a bitmap and where they go.
 #[derive(Clone, Copy)]
 pub(crate) struct BitmapRows<'a> {
@@ -147,8 +150,13 @@ pub(super) fn fits_lines<W: Word>(out: &Slots<'_, W>, length: usize) -> bool {
     is_in_lines(out.0, length)
 }
 
+/// Elements before the first one that begins a cache line, if there is one.
+pub(super) fn before_lines<W: Word>(out: Option<Slots<'_, W>>) -> usize {
+    let before = out.map_or(0, |out| out.0.as_ptr().align_offset(LINE));
+    if before == usize::MAX { 0 } else { before }
+}
+
 fn is_in_lines<W: Word>(out: &[MaybeUninit<W>], length: usize) -> bool {
-    const LINE: usize = 64;
     let start = out.as_ptr().cast::<u8>();
     start.align_offset(LINE) == 0 && (length * W::WIDTH).is_multiple_of(LINE)
 }

@@ -5,6 +5,7 @@
 //! so that no caller can make it leave its buffers.
 
 pub(crate) mod alternate;
+pub(crate) mod chain;
 #[cfg(target_arch = "x86_64")]
 mod chosen;
 pub(crate) mod columns;
@@ -15,6 +16,7 @@ pub(crate) mod expand;
 pub(crate) mod fill;
 pub(crate) mod huffman;
 pub(crate) mod lookup;
+pub(crate) mod marks;
 pub(crate) mod out;
 mod pages;
 pub(crate) mod planes;

@@ -34,7 +34,7 @@ impl<'a, T: Copy> Slots<'a, T> {
     ///
     /// # Panics
     /// If it is not within them.
-    pub(super) fn range(&mut self, range: Range<usize>) -> Slots<'_, T> {
+    pub(super) fn range(self, range: Range<usize>) -> Self {
         Slots(&mut self.0[range])
     }
 

@@ -1,107 +1,9 @@
 //! Scattering of entries to where their steps lead (spec §9.1.2).
 
 use super::Isa;
+use super::chain::{Chain, Step};
 use crate::word::Word;
-use bytemuck::Pod;
 use std::hint::select_unpredictable;
-
-/// What steps are kept in.
-pub(crate) trait Step: Pod + Into<u32> {}
-
-impl Step for u8 {}
-impl Step for u16 {}
-
-/// A chain of steps: each the distance from an entry to the next, or 0, an escape.
-///
-/// A step of 1 leads to the position that follows. Before the first entry of a chain the position
-/// is the one before its start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chain<'a, S> {
-    /// Those that are left, and whatever comes after them.
-    steps: &'a [S],
-    left: usize,
-    /// Positions that an escape skips: below 2^32.
-    escape: i64,
-    /// The position after the last entry, from the start of what comes next: negative if that is
-    /// still to come. There are fewer than 2^31 steps of less than 2^32: no sum overflows.
-    after: i64,
-}
-
-impl<'a, S: Step> Chain<'a, S> {
-    /// Of the first `n` of `steps`, of which the last is no escape. Kernels take a few at a time: they are
-    /// faster where more follow.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    pub(crate) fn new(steps: &'a [S], n: usize, escape: u32) -> Self {
-        assert!(n <= steps.len());
-        Self {
-            steps,
-            left: n,
-            escape: escape.into(),
-            after: 0,
-        }
-    }
-
-    /// Those that are left.
-    fn left(&self) -> &'a [S] {
-        &self.steps[..self.left]
-    }
-
-    /// Takes off the next `n` steps; the last of them leads to before `after`.
-    fn take(&mut self, n: usize, after: i64) {
-        self.steps = &self.steps[n..];
-        self.left -= n;
-        self.after = after;
-    }
-
-    /// Calls `put` with the position of each entry among the next `n`, and moves on by `n`.
-    ///
-    /// When `put` refuses, the chain stands still.
-    #[inline(always)]
-    pub(crate) fn walk(&mut self, n: usize, mut put: impl FnMut(usize) -> bool) {
-        let end = n as i64;
-        let mut after = self.after;
-        let mut left = self.left();
-        while let Some((&step, rest)) = left.split_first() {
-            let step = i64::from(step.into());
-            if step == 0 {
-                after += self.escape;
-            } else {
-                let position = after + step - 1;
-                if position >= end || !put(position as usize) {
-                    break;
-                }
-                after = position + 1;
-            }
-            left = rest;
-        }
-        self.take(self.left - left.len(), after);
-        self.move_on(n);
-    }
-
-    /// Counts positions from the one `n` further on.
-    fn move_on(&mut self, n: usize) {
-        self.after -= n as i64;
-    }
-
-    /// Whether no step is left.
-    pub(crate) fn is_done(&self) -> bool {
-        self.left == 0
-    }
-}
-
-/// Number of steps that are entries.
-pub(crate) fn count_nonzero<S: Step>(steps: &[S]) -> usize {
-    // In counters of a byte, which the compiler makes vectors of.
-    steps
-        .chunks(255)
-        .map(|steps| {
-            let zeros: u8 = steps.iter().map(|&step| u8::from(step.into() == 0)).sum();
-            steps.len() - usize::from(zeros)
-        })
-        .sum()
-}
 
 /// Puts the next of `values` where the chain leads to in `out`, and takes them off. Ends early when
 /// there are no more.
@@ -161,16 +63,11 @@ mod x86 {
     #![allow(unsafe_code)]
 
     use super::{Chain, Step};
+    use crate::kernels::chain::x86::{Eight, FIRST, fits_lanes, start, take_to};
     use crate::kernels::chosen::{CHOSEN, LANES};
     use crate::word::Word;
     use core::arch::x86_64::*;
     use std::hint::black_box;
-
-    /// What positions begin at in lanes of 16 bits, so that those before the first one have a place.
-    const FIRST: u16 = 1 << 14;
-
-    /// Most elements: in the lanes their positions are less than 2^15, others at most 2^16 − 1.
-    const MAX_ELEMENTS: usize = 1 << 14;
 
     /// As [`super::scatter`], but for moving on, as long as there are eight values and eight steps,
     /// some of which may be after the last. Returns whether the step that comes next leads out of `out`.
@@ -179,9 +76,7 @@ mod x86 {
         values: &mut &[W],
         out: &mut [W],
     ) -> bool {
-        let starts = 1 - i64::from(FIRST)..=MAX_ELEMENTS as i64;
-        let fits = chain.escape <= u16::MAX.into() && starts.contains(&chain.after);
-        if out.len() > MAX_ELEMENTS || !fits {
+        if !fits_lanes(chain, out.len()) {
             return false;
         }
         // SAFETY: AVX2 kernels are only chosen on machines with AVX2, BMI2 and POPCNT.
@@ -201,45 +96,41 @@ mod x86 {
         let mut of_entries = *values;
         let mut leads_out = out.is_empty();
         // The position of the last step that was taken.
-        let mut at = _mm_set1_epi16((i64::from(FIRST) + chain.after - 1) as i16);
+        let mut at = start(chain);
         while left > 0
             && !leads_out
             && let Some(eight) = steps.first_chunk::<LANES>()
             && let Some(of_eight) = of_entries.first_chunk::<LANES>()
         {
-            let eight = eight.as_ptr();
-            let eight = match size_of::<S>() {
-                // SAFETY: these are the bytes of eight steps.
-                1 => _mm_cvtepu8_epi16(unsafe { _mm_loadl_epi64(eight.cast()) }),
-                // SAFETY: the same.
-                _ => unsafe { _mm_loadu_si128(eight.cast()) },
-            };
-            let is_escape = _mm_cmpeq_epi16(eight, _mm_setzero_si128());
-            let moves = _mm_or_si128(eight, _mm_and_si128(is_escape, escape));
-            // Sums of the lanes up to each. What is too much for a lane stays at 2^16 - 1.
-            let sums = _mm_adds_epu16(moves, _mm_slli_si128::<2>(moves));
-            let sums = _mm_adds_epu16(sums, _mm_slli_si128::<4>(sums));
-            let sums = _mm_adds_epu16(sums, _mm_slli_si128::<8>(sums));
-            let positions = _mm_adds_epu16(sums, at);
-            let is_inside = _mm_cmpeq_epi16(_mm_max_epu16(positions, last), last);
-            let sets = _mm_movemask_epi8(_mm_packs_epi16(is_inside, is_escape)) as u32;
+            let eight = Eight::new(eight, escape, at);
+            let is_inside = _mm_cmpeq_epi16(_mm_max_epu16(eight.positions, last), last);
+            let sets = _mm_movemask_epi8(_mm_packs_epi16(is_inside, eight.are_escapes)) as u32;
+            let are_all_entries = sets == 0x00ff && left >= LANES;
             // Every step leads on: those inside come first.
             let are_left = _bzhi_u32(0xff, left.min(LANES) as u32);
             let inside = sets & are_left;
             let entries = inside & !(sets >> 8);
-            if entries != 0 {
-                // SAFETY: an array of sixteen bytes is loaded.
-                let chosen =
-                    unsafe { _mm_loadu_si128(CHOSEN[entries as usize & 0xff].as_ptr().cast()) };
-                let mut to = [0u16; LANES];
-                // SAFETY: the array has 16 bytes.
-                unsafe {
-                    _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_shuffle_epi8(positions, chosen));
-                }
-                // From memory each takes one instruction, out of a register two.
+            if are_all_entries {
+                // Foretold, where escapes are rare.
+                let to = Eight::stored(eight.positions);
                 let to = black_box(&to);
                 if to[0] < FIRST {
                     // Only an escape may lead to before the first element.
+                    break;
+                }
+                for (&to, &value) in to.iter().zip(of_eight) {
+                    // SAFETY: none is after `last`, and as they ascend, none is before the first, which is
+                    // not before FIRST.
+                    unsafe { *out.get_unchecked_mut(usize::from(to) - usize::from(FIRST)) = value };
+                }
+                of_entries = &of_entries[LANES..];
+            } else if entries != 0 {
+                // SAFETY: an array of sixteen bytes is loaded.
+                let chosen =
+                    unsafe { _mm_loadu_si128(CHOSEN[entries as usize & 0xff].as_ptr().cast()) };
+                let to = Eight::stored(_mm_shuffle_epi8(eight.positions, chosen));
+                let to = black_box(&to);
+                if to[0] < FIRST {
                     break;
                 }
                 // From the end on: what is put to the last entry too often is overwritten by its own.
@@ -253,20 +144,18 @@ mod x86 {
             if inside == 0xff {
                 // Foretold: what comes next need not wait until these have been counted.
                 (steps, left) = (&steps[LANES..], left - LANES);
-                at = _mm_shuffle_epi8(positions, _mm_set1_epi16(0x0f0e));
+                at = eight.at(LANES as u32 - 1);
                 continue;
             }
             let n_inside = inside.count_ones();
             steps = &steps[n_inside as usize..];
             left -= n_inside as usize;
             if let Some(last) = n_inside.checked_sub(1) {
-                let bytes = 0x0100 + 0x0202 * last;
-                at = _mm_shuffle_epi8(positions, _mm_set1_epi16(bytes as i16));
+                at = eight.at(last);
             }
             leads_out = inside != are_left;
         }
-        let at = _mm_extract_epi16::<0>(at) as u16;
-        chain.take(chain.left - left, i64::from(at) - i64::from(FIRST) + 1);
+        take_to(chain, left, at);
         *values = of_entries;
         leads_out
     }

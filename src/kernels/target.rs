@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::expand::{self, BitmapRows};
+use super::marks::{self, SPARE};
 use super::out::{Out, Slots};
 use super::{Isa, Store, copy, fill::fill};
 use crate::buffer::Buffer;
@@ -14,6 +15,9 @@ const PIECE_BYTES: usize = 1 << 13;
 
 /// Elements of a row that is written at once: what has been cleared is still at hand for its entries.
 const MAX_ROW: usize = 1 << 12;
+
+/// Elements whose entries are marked at a time.
+const MAX_MARKED: usize = 1 << 13;
 
 /// The elements of a block, little-endian, to be written.
 ///
@@ -73,7 +77,7 @@ impl<'a, W: Word> Target<'a, W> {
         background: W,
         mut f: impl FnMut(usize, &mut [W]),
     ) {
-        for piece in pieces::<W>(range.clone()) {
+        for piece in pieces(range.clone(), PIECE_BYTES / W::WIDTH) {
             self.write(piece.clone(), |slots| {
                 let out = fill(slots, background);
                 f(piece.start, out);
@@ -166,15 +170,82 @@ impl<'a, W: Word> Target<'a, W> {
         values: &mut &[W],
     ) {
         let isa = self.isa;
-        for piece in pieces::<W>(row.clone()) {
-            // Pieces but the last are whole bytes of the bitmap.
-            let bitmap = &bitmap[(piece.start - row.start) / 8..];
-            self.write(piece, |out| {
-                *values =
-                    &values[expand::expand(isa, Store::Cached, bitmap, background, values, out)..];
+        let mut own_bits = [0; MAX_ROW / 8];
+        for piece in self.pieces(row.clone(), MAX_ROW) {
+            let bits = bits_of(bitmap, piece.start - row.start, piece.len(), &mut own_bits);
+            let mut n_used = 0;
+            self.write_in_place(piece, |out, store| {
+                n_used = expand::expand(isa, store, bits, background, values, out);
             });
+            *values = &values[n_used..];
         }
         self.written.add(row);
+    }
+
+    /// Writes the elements of `range`: the next of `values` for each byte that `mark` sets, and the background for
+    /// the others. `mark` gets zeros for the next elements, and [`SPARE`] bytes more. Takes the values off.
+    ///
+    /// # Panics
+    /// If `range` is not within the elements, or more bytes are set than there are values.
+    pub(crate) fn expand_marked(
+        &mut self,
+        range: Range<usize>,
+        background: W,
+        values: &mut &[W],
+        mut mark: impl FnMut(&mut [u8]),
+    ) {
+        let mut marks = Buffer::<u8>::new(MAX_MARKED + SPARE);
+        let mut bits = Buffer::<u8>::new(MAX_MARKED / 8);
+        marks.fill(0);
+        for piece in self.pieces(range, MAX_MARKED) {
+            let n = piece.len();
+            let bits = &mut bits[..n.div_ceil(8)];
+            mark(&mut marks[..n + SPARE]);
+            marks[n..].fill(0);
+            marks::collect(self.isa, &mut marks[..n], bits);
+            self.expand_row(piece, bits, background, values);
+        }
+    }
+
+    /// The pieces of `range`, in order, of at most `n` elements. What is written past the caches begins with a
+    /// line, from the second piece on.
+    fn pieces(
+        &mut self,
+        range: Range<usize>,
+        n: usize,
+    ) -> impl Iterator<Item = Range<usize>> + use<W> {
+        let before = match self.store {
+            Store::Cached => 0,
+            Store::PastCaches => expand::before_lines(self.words(range.clone())),
+        };
+        let first = range.start..range.end.min(range.start + before);
+        let others = first.end..range.end;
+        std::iter::once(first)
+            .filter(|first| !first.is_empty())
+            .chain(pieces(others, n))
+    }
+
+    /// Whether what is written is not to stay in the caches.
+    pub(crate) fn is_past_caches(&self) -> bool {
+        self.store == Store::PastCaches
+    }
+
+    /// The elements of `range`, if they are aligned as elements are.
+    fn words(&mut self, range: Range<usize>) -> Option<Slots<'_, W>> {
+        let bytes = range.start * W::WIDTH..range.end * W::WIDTH;
+        self.out.slots().range(bytes).words()
+    }
+
+    /// As [`write`](Self::write), but `f` may be asked to write past the caches: where they are, in whole lines.
+    fn write_in_place(&mut self, range: Range<usize>, f: impl FnOnce(Slots<'_, W>, Store)) {
+        let store = self.store;
+        if store == Store::PastCaches
+            && let Some(out) = self.words(range.clone())
+            && expand::fits_lines(&out, out.len())
+        {
+            return f(out, store);
+        }
+        self.write(range, |out| f(out, Store::Cached));
     }
 
     /// Lets `f` write the elements of `range`, every one, where they are or somewhere near.
@@ -182,7 +253,7 @@ impl<'a, W: Word> Target<'a, W> {
         let n = range.len();
         let bytes = range.start * W::WIDTH..range.end * W::WIDTH;
         if self.store == Store::Cached
-            && let Some(slots) = self.out.slots().range(bytes.clone()).words()
+            && let Some(slots) = self.words(range)
         {
             return f(slots);
         }
@@ -193,8 +264,7 @@ impl<'a, W: Word> Target<'a, W> {
         let piece = &mut buffer[..n];
         f(Slots::from(&mut *piece));
         let piece: &[u8] = bytemuck::cast_slice(piece);
-        let mut out = self.out.slots();
-        let out = out.range(bytes);
+        let out = self.out.slots().range(bytes);
         match self.store {
             Store::Cached => {
                 out.0.write_copy_of_slice(piece);
@@ -218,9 +288,29 @@ impl<'a, W: Word> Target<'a, W> {
     }
 }
 
-/// The pieces of `range`, in order. Pieces but the last have a multiple of 64 elements.
-fn pieces<W: Word>(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let n = PIECE_BYTES / W::WIDTH;
+/// The `n` bits of `bitmap` from `first` on, and zeros after them, in `own` if they are not so where they are.
+fn bits_of<'b>(bitmap: &'b [u8], first: usize, n: usize, own: &'b mut [u8]) -> &'b [u8] {
+    let bitmap = &bitmap[first / 8..];
+    let shift = first % 8;
+    let n_bytes = n.div_ceil(8);
+    if shift == 0 && n.is_multiple_of(8) {
+        return &bitmap[..n_bytes];
+    }
+    let own = &mut own[..n_bytes];
+    let nexts = bitmap[1..].iter().chain(&[0]);
+    for ((own, &byte), &next) in own.iter_mut().zip(bitmap).zip(nexts) {
+        *own = (u16::from_le_bytes([byte, next]) >> shift) as u8;
+    }
+    if let Some(last) = own.last_mut()
+        && !n.is_multiple_of(8)
+    {
+        *last &= !(u8::MAX << (n % 8));
+    }
+    own
+}
+
+/// The pieces of `range`, in order, each but the last of `n` elements.
+fn pieces(range: Range<usize>, n: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(n).map(move |start| start..end.min(start + n))
 }
@@ -327,6 +417,62 @@ mod tests {
                 assert!((9300..9600).all(|i| element(i) == if i % 2 == 1 { 1 } else { 9 }));
                 assert!((9000..9300).chain(9600..9900).all(|i| element(i) == 9));
                 assert_eq!(bytes[4 * n + shift], 0xee);
+            }
+        }
+    }
+
+    #[test]
+    fn bits_and_marks_come_to_the_same_wherever_they_begin() {
+        let n: usize = 20_011;
+        let is_entry = |i: usize| i.wrapping_mul(2_654_435_761) >> 7 & 3 == 0;
+        let mut bitmap = vec![0u8; n.div_ceil(8) + 1];
+        (0..n)
+            .filter(|&i| is_entry(i))
+            .for_each(|i| bitmap[i / 8] |= 1 << (i % 8));
+        // What comes after the bits of the row is not looked at.
+        bitmap[n / 8] |= 0xff << (n % 8);
+        let values: Vec<u32> = (0..n as u32)
+            .filter(|&i| is_entry(i as usize))
+            .map(|i| i.to_le())
+            .collect();
+        for isa in Isa::available() {
+            for store in [Store::Cached, Store::PastCaches] {
+                for shift in [0, 4, 12, 13, 32] {
+                    let mut bytes = vec![0xee; 8 * n + 200];
+                    let start = bytes.as_ptr().align_offset(64) + shift;
+                    overwrite(&mut bytes[start..start + 8 * n], |out| {
+                        let mut target = Target::<u32>::new(isa, out, store);
+                        let mut left = &values[..];
+                        target.expand_row(0..n, &bitmap, 7u32.to_le(), &mut left);
+                        assert!(left.is_empty());
+                        let (mut left, mut at) = (&values[..], 0);
+                        target.expand_marked(n..2 * n, 7u32.to_le(), &mut left, |marks| {
+                            let (marks, spare) = marks.split_at_mut(marks.len() - SPARE);
+                            assert!(marks.iter().all(|&mark| mark == 0));
+                            (at..)
+                                .zip(&mut *marks)
+                                .for_each(|(i, mark)| *mark = is_entry(i).into());
+                            spare.fill(1);
+                            at += marks.len();
+                        });
+                        assert!(left.is_empty() && at == n);
+                        target.finish().map(drop)
+                    })
+                    .unwrap();
+                    let element = |i: usize| {
+                        u32::from_le_bytes(bytes[start + 4 * i..][..4].try_into().unwrap())
+                    };
+                    for i in 0..2 * n {
+                        let expected = if is_entry(i % n) { (i % n) as u32 } else { 7 };
+                        assert_eq!(element(i), expected, "{isa:?} {store:?} {shift}");
+                    }
+                    assert!(
+                        bytes[..start]
+                            .iter()
+                            .chain(&bytes[start + 8 * n..])
+                            .all(|&byte| byte == 0xee)
+                    );
+                }
             }
         }
     }

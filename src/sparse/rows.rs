@@ -4,8 +4,10 @@ use super::{Rows, row_parts};
 use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::kernels::chain::{Chain, count_nonzero};
 use crate::kernels::expand::BitmapRows;
-use crate::kernels::scatter::{Chain, count_nonzero, scatter};
+use crate::kernels::marks::{SPARE, mark};
+use crate::kernels::scatter::scatter;
 use crate::kernels::target::Target;
 use crate::kernels::{Isa, expand, unpack};
 use crate::stream::bits;
@@ -519,6 +521,11 @@ impl<'a> RowSet<'a> {
         let mut values = values;
         if self.form.step_bits == 0 {
             let length = self.row_ends[0];
+            if self.row_ends.iter().all(|end| end % 8 == 0) {
+                // The bits of all rows follow each other as those of one.
+                target.expand_row(0..target.len(), self.bitmaps, background, &mut values);
+                return Ok(());
+            }
             if self.row_lengths().all(|other| other == length) {
                 let numbers: Vec<u32> = (0..self.row_ends.len() as u32).collect();
                 let rows = BitmapRows {
@@ -540,6 +547,14 @@ impl<'a> RowSet<'a> {
             return Ok(());
         }
         let isa = target.isa();
+        if target.is_past_caches() {
+            // In pieces of lines, wherever groups end.
+            let mut groups = GroupWalk::new(self);
+            target.expand_marked(0..target.len(), background, &mut values, |marks| {
+                groups.mark(isa, marks);
+            });
+            return groups.finish();
+        }
         for group in 0..self.step_pointers.len() {
             let mut chain = self.chain(group);
             target.clear(self.group_elements(group), background, |_, out| {
@@ -591,6 +606,71 @@ impl<'a> RowSet<'a> {
             }
         }
         Ok(positions)
+    }
+}
+
+/// Walks through the groups of a set in steps, wherever that is interrupted.
+struct GroupWalk<'s, 'a> {
+    set: &'s RowSet<'a>,
+    /// The group that comes next.
+    next: usize,
+    /// The chain of the one before it, and how many of its positions are left.
+    chain: Chain<'s, u8>,
+    left: usize,
+    /// The first group whose chain was not done at its end.
+    leads_out: Option<usize>,
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "marks are asked for with those to spare; groups are counted up to those of the set"
+)]
+impl<'s, 'a> GroupWalk<'s, 'a> {
+    fn new(set: &'s RowSet<'a>) -> Self {
+        Self {
+            set,
+            next: 0,
+            chain: Chain::new(&[], 0, 0),
+            left: 0,
+            leads_out: None,
+        }
+    }
+
+    /// Marks the entries among the next positions, as [`mark`].
+    fn mark(&mut self, isa: Isa, mut marks: &mut [u8]) {
+        while marks.len() > SPARE {
+            if self.left == 0 {
+                self.end_group();
+                if self.next == self.set.step_pointers.len() {
+                    return;
+                }
+                self.chain = self.set.chain(self.next);
+                self.left = self.set.group_elements(self.next).len();
+                self.next += 1;
+            }
+            let n = self.left.min(marks.len() - SPARE);
+            mark(isa, &mut self.chain, &mut marks[..n + SPARE]);
+            // What was to spare is the next group's.
+            marks[n..n + SPARE].fill(0);
+            self.left -= n;
+            marks = &mut marks[n..];
+        }
+    }
+
+    fn end_group(&mut self) {
+        if !self.chain.is_done() {
+            self.leads_out.get_or_insert(self.next - 1);
+        }
+    }
+
+    /// `Corrupt` if a chain led out of the rows of its group.
+    fn finish(mut self) -> Result<()> {
+        self.end_group();
+        match self.leads_out {
+            None => Ok(()),
+            Some(group) => Err(leads_out(group)),
+        }
     }
 }
 
