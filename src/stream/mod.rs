@@ -4,8 +4,10 @@ pub(crate) mod bits;
 pub(crate) mod huffman;
 pub(crate) mod zstd;
 
+use crate::buffer::Buffer;
 use crate::cursor::{Cursor, put_varint};
 use crate::error::{Error, Result};
+use crate::kernels::{Isa, unpack};
 use std::borrow::Cow;
 
 /// How a stream is coded; the numbers are those of the registry (spec §12).
@@ -148,7 +150,44 @@ pub(crate) fn read_symbols(
     if count == 0 {
         return Ok((Vec::new(), Coding::Packed));
     }
+    let body = read_body(cursor, bits::packed_bytes(count, bits)?)?;
+    symbols_of(body, cursor, count, bits)
+}
+
+/// As [`read_symbols`], of at most 8 bits.
+pub(crate) fn read_small_symbols(
+    cursor: &mut Cursor<'_>,
+    isa: Isa,
+    count: usize,
+    bits: u32,
+) -> Result<(Buffer<u8>, Coding)> {
+    if count == 0 {
+        return Ok((Buffer::new(0), Coding::Packed));
+    }
     match read_body(cursor, bits::packed_bytes(count, bits)?)? {
+        Body::Packed(body) => match unpack::bytes(isa, body, count, bits) {
+            Some(symbols) => Ok((symbols, Coding::Packed)),
+            None => Err(Error::corrupt("bits after the last symbol are not zero")),
+        },
+        body => {
+            let (wide, coding) = symbols_of(body, cursor, count, bits)?;
+            let mut symbols = Buffer::new(count);
+            for (symbol, wide) in symbols.iter_mut().zip(wide) {
+                *symbol = wide as u8;
+            }
+            Ok((symbols, coding))
+        }
+    }
+}
+
+/// The symbols of a stream whose body has just been read; those of prefix codes follow.
+fn symbols_of(
+    body: Body<'_>,
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    bits: u32,
+) -> Result<(Vec<u32>, Coding)> {
+    match body {
         Body::Packed(body) => Ok((bits::unpack(body, count, bits)?, Coding::Packed)),
         Body::Zstd(frame) => {
             // No more bytes than the symbols have bits, which have been counted.
@@ -164,19 +203,6 @@ pub(crate) fn read_symbols(
             "Huffman coding of symbols of {bits} bits"
         ))),
     }
-}
-
-/// As [`read_symbols`], of at most 8 bits.
-pub(crate) fn read_small_symbols(
-    cursor: &mut Cursor<'_>,
-    count: usize,
-    bits: u32,
-) -> Result<(Vec<u8>, Coding)> {
-    let (symbols, coding) = read_symbols(cursor, count, bits)?;
-    Ok((
-        symbols.into_iter().map(|symbol| symbol as u8).collect(),
-        coding,
-    ))
 }
 
 enum Body<'a> {

@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::kernels::lookup;
+use crate::kernels::{Isa, lookup};
 use crate::stream::{self, Coding};
 use crate::word::Word;
 use std::collections::BTreeSet;
@@ -99,9 +99,10 @@ impl<W: Word> Codebook<W> {
     pub(super) fn read(
         &self,
         cursor: &mut Cursor<'_>,
+        isa: Isa,
         count: usize,
     ) -> Result<(Buffer<W>, Coding)> {
-        let (codes, coding) = stream::read_small_symbols(cursor, count, self.code_bits())?;
+        let (codes, coding) = stream::read_small_symbols(cursor, isa, count, self.code_bits())?;
         let mut elements = Buffer::new(count);
         lookup::codes(&codes, &self.0, &mut elements).ok_or_else(|| {
             Error::corrupt(format!(
@@ -140,9 +141,15 @@ mod tests {
     #[test]
     fn codes_past_the_table_are_corrupt() {
         let book = Codebook::of([5u16, 900, 7]).unwrap();
-        assert!(book.read(&mut Cursor::new(&[0, 0b11]), 1).is_err());
+        assert!(
+            book.read(&mut Cursor::new(&[0, 0b11]), Isa::Plain, 1)
+                .is_err()
+        );
         assert_eq!(
-            *book.read(&mut Cursor::new(&[0, 0b10]), 1).unwrap().0,
+            *book
+                .read(&mut Cursor::new(&[0, 0b10]), Isa::Plain, 1)
+                .unwrap()
+                .0,
             [900u16.to_le()]
         );
     }

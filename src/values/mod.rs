@@ -192,7 +192,7 @@ pub(crate) fn read<'a, W: Word>(
             let codebook = tables
                 .codebook
                 .ok_or_else(|| Error::corrupt("codes in a payload without a codebook"))?;
-            let (elements, coding) = codebook.read(cursor, count)?;
+            let (elements, coding) = codebook.read(cursor, isa, count)?;
             (
                 ValueKind::Codebook,
                 vec![coding],

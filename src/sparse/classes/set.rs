@@ -131,7 +131,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
             _ => rows.whole(n)?,
         };
         let n_rows = (n / row_length) as usize;
-        let (rows, row_ends) = read_rows(cursor, classes, n_rows)?;
+        let (rows, row_ends) = read_rows(cursor, isa, classes, n_rows)?;
         let mut set = Self {
             classes,
             row_length: row_length as usize,
@@ -640,40 +640,58 @@ fn widen(cursor: &mut Cursor<'_>, isa: Isa, steps: &[u8], low_bits: u32) -> Resu
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "classes have been looked for in `ends`, which has as many as `next`; each row is counted, and \
-              takes one slot of its class"
+    reason = "classes have been looked for; each row is counted, and takes one slot of its class"
 )]
 fn read_rows(
     cursor: &mut Cursor<'_>,
+    isa: Isa,
     classes: &Classes,
     n_rows: usize,
 ) -> Result<(Vec<u32>, Vec<usize>)> {
     if classes.n_rows == 1 {
         return Ok((vec![0], vec![1]));
     }
-    let (symbols, _) = stream::read_symbols(cursor, n_rows, classes.row_bits())?;
-    let mut ends = vec![0; classes.n_rows];
-    for &class in &symbols {
-        *ends
-            .get_mut(class as usize)
-            .ok_or_else(|| Error::corrupt(format!("row class {class} of {}", classes.n_rows)))? +=
-            1;
+    let (symbols, _) = stream::read_small_symbols(cursor, isa, n_rows, classes.row_bits())?;
+    let counts = counts(&symbols);
+    if let Some(class) = counts.iter().rposition(|&n| n > 0)
+        && class >= classes.n_rows
+    {
+        return Err(Error::corrupt(format!(
+            "row class {class} of {}",
+            classes.n_rows
+        )));
     }
     let mut end = 0;
-    let mut next: Vec<usize> = ends
-        .iter_mut()
+    let (mut next, ends) = counts[..classes.n_rows]
+        .iter()
         .map(|n| {
             let start = end;
-            end += *n;
-            *n = end;
-            start
+            end += n;
+            (start, end)
         })
-        .collect();
+        .unzip::<_, _, Vec<usize>, Vec<usize>>();
     let mut rows = vec![0; n_rows];
-    for (row, &class) in (0u32..).zip(&symbols) {
-        let slot = &mut next[class as usize];
+    for (row, &class) in (0u32..).zip(&*symbols) {
+        let slot = &mut next[usize::from(class)];
         rows[*slot] = row;
         *slot += 1;
     }
     Ok((rows, ends))
+}
+
+/// How many of the symbols have each value.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a byte is below 256; symbols are in memory"
+)]
+fn counts(symbols: &[u8]) -> [usize; 256] {
+    // Four at a time: a counter has to wait until it has been written.
+    let mut counts = [[0u32; 256]; 4];
+    for symbols in symbols.chunks(4) {
+        for (counts, &symbol) in counts.iter_mut().zip(symbols) {
+            counts[usize::from(symbol)] += 1;
+        }
+    }
+    std::array::from_fn(|value| counts.iter().map(|counts| counts[value] as usize).sum())
 }
