@@ -325,6 +325,8 @@ struct Written {
     n: usize,
     next: usize,
     row: usize,
+    /// 2^32 / `row`, rounded up.
+    inverse: u64,
     rows: Vec<u64>,
     n_rows: usize,
 }
@@ -335,6 +337,7 @@ impl Written {
             n,
             next: 0,
             row: 0,
+            inverse: 0,
             rows: Vec::new(),
             n_rows: 0,
         }
@@ -354,10 +357,13 @@ impl Written {
     fn add_row(&mut self, range: Range<usize>) {
         if self.rows.is_empty() {
             self.row = range.len();
+            self.inverse = (1u64 << 32).div_ceil(self.row as u64);
             self.rows = vec![0; (self.n / self.row).div_ceil(64)];
         }
-        let number = range.start / self.row;
-        let is_row = number * self.row == range.start && range.len() == self.row;
+        // A division takes longer. Of a multiple of `row` below 2^32 this is the quotient: what rounding
+        // adds is less than one. Of what is no multiple it may be anything.
+        let number = ((range.start as u64).wrapping_mul(self.inverse) >> 32) as usize;
+        let is_row = number.checked_mul(self.row) == Some(range.start) && range.len() == self.row;
         if let Some(word) = self.rows.get_mut(number / 64)
             && is_row
             && range.start >= self.next
