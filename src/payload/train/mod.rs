@@ -8,7 +8,7 @@ mod values;
 
 use super::entries::Entries;
 use super::{EncodeOptions, PayloadSpec};
-use crate::choose::cost::{BIT, entropy};
+use crate::choose::cost::entropy;
 use crate::choose::rows::{N_BUCKETS, RowClassifier, RowStats, buckets};
 use crate::parallel;
 use crate::profile::Effort;
@@ -136,12 +136,9 @@ impl Learned {
         share: (u64, u64),
         by_column: &[u64],
     ) -> Counts {
-        // An eighth of a bit for a nanosecond: a 200th of a float's entropy for a third of the time that
-        // its entry takes.
-        let price = Price(BIT / 16 / 8);
         let evaluate = |learned: &mut Self, sample: &[Coded<'_, W>]| {
             let counts = learned.count_sample(sample);
-            let cost = learned.settle(&counts, share, price);
+            let cost = learned.settle(&counts, share);
             (cost, counts)
         };
         let (mut best_cost, mut best_counts) = evaluate(self, sample);
@@ -351,12 +348,13 @@ impl Learned {
 
     /// Settles the forms of parts and the value tables; returns what all of it costs in units of
     /// 2^-16 bits, if the payload goes on as its `share` that was counted.
-    fn settle(&mut self, counts: &Counts, share: (u64, u64), price: Price) -> u64 {
+    fn settle(&mut self, counts: &Counts, share: (u64, u64)) -> u64 {
         let whole =
             |cost: u64| (u128::from(cost) * u128::from(share.1) / u128::from(share.0)) as u64;
+        let price = Price::OF_CLASSES;
         let mut cost = 0;
         for (part, counts) in self.classes.parts.iter_mut().zip(&counts.parts) {
-            let (form, coded, tables) = counts.best_form(price);
+            let (form, coded, tables) = counts.best_form(Price::OF_FORMS);
             part.form = form;
             cost += whole(coded) + tables;
         }
@@ -367,6 +365,10 @@ impl Learned {
             .map(|part| part.n_lines)
             .collect();
         cost += whole(entropy(&rows_of_class));
+        if self.classes.n_rows > 1 {
+            let n_rows: u64 = rows_of_class.iter().sum();
+            cost += whole(price.of(parts::ROW * n_rows));
+        }
         if let Some(columns) = &self.classes.columns {
             let sizes: Vec<u64> = columns
                 .columns

@@ -17,18 +17,29 @@ const SCATTER: u64 = 20;
 const WIDEN: u64 = 8;
 const HOLE: u64 = 64;
 
-/// What it takes more where columns have classes: a line, and an entry that is put to its column.
-const LINE: u64 = 320;
-const COLUMN: u64 = 32;
+/// What it takes more where rows have classes: a row, which is looked for and written by itself.
+pub(super) const ROW: u64 = 480;
 
-/// And what making the decode table of a code takes.
+/// And where columns have some: a line, and an entry that is put to its column.
+const LINE: u64 = 320;
+const COLUMN: u64 = 16;
+
+/// And what reading a code, making its decode table and starting to use it takes.
 pub(super) const TABLE: u64 = 2000 * 16;
 
 /// Bits that a nanosecond of decoding is worth, in units of 2^-16 of them for 1/16 ns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Price(pub(super) u64);
+pub(super) struct Price(u64);
 
 impl Price {
+    /// Where the form of a part is chosen, an eighth of a bit for a nanosecond: a 200th of a float's entropy for
+    /// a third of the time that its entry takes.
+    pub(super) const OF_FORMS: Self = Self(BIT / 16 / 8);
+
+    /// Where classes are, a third. What they take is for each row, whatever is in it, and no other time
+    /// differs as much from machine to machine: they are to be worth it on each.
+    pub(super) const OF_CLASSES: Self = Self(BIT / 16 / 3);
+
     /// What so much time is worth, in units of 2^-16 bits.
     pub(super) fn of(self, time: u64) -> u64 {
         self.0 * time
