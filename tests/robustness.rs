@@ -52,7 +52,7 @@ fn complex() -> Vec<u8> {
 /// Rows of two classes: without entries, and with more than half of their elements.
 fn dead_rows() -> Vec<u8> {
     const ROWS: u64 = 60;
-    const COLUMNS: u64 = 24;
+    const COLUMNS: u64 = 48;
     let mut noise = models::Noise(5);
     let mut element = |is_live: bool| match is_live && noise.below(10) < 6 {
         true => noise.next() as u16 | 1,
