@@ -190,3 +190,54 @@ pub(super) mod x86 {
         chain.take(chain.left - left, i64::from(at) - i64::from(FIRST) + 1);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The chain of some gaps in every way that it may be kept.
+    pub(in crate::kernels) struct Chains {
+        escape: u32,
+        steps: Vec<u8>,
+        /// The same, and what belongs to the next chain.
+        followed: Vec<u8>,
+        wide: Vec<u16>,
+        pub(in crate::kernels) positions: Vec<usize>,
+    }
+
+    impl Chains {
+        pub(in crate::kernels) fn new(gaps: &[u32], escape: u32) -> Self {
+            let (mut steps, mut positions, mut at) = (vec![], vec![], 0);
+            for &gap in gaps {
+                at += gap as usize;
+                positions.push(at);
+                at += 1;
+                steps.extend(std::iter::repeat_n(0u8, (gap / escape) as usize));
+                steps.push((gap % escape + 1) as u8);
+            }
+            Self {
+                escape,
+                followed: [&steps[..], &[1, 0, 3, 1, 1, 1, 1, 1]].concat(),
+                wide: steps.iter().copied().map(u16::from).collect(),
+                steps,
+                positions,
+            }
+        }
+
+        /// The position after the last entry.
+        pub(in crate::kernels) fn end(&self) -> usize {
+            self.positions.last().map_or(0, |last| last + 1)
+        }
+
+        /// With steps of a byte.
+        pub(in crate::kernels) fn narrow(&self) -> [Chain<'_, u8>; 2] {
+            [&self.steps, &self.followed]
+                .map(|steps| Chain::new(steps, self.steps.len(), self.escape))
+        }
+
+        /// With steps of two.
+        pub(in crate::kernels) fn wide(&self) -> Chain<'_, u16> {
+            Chain::new(&self.wide, self.wide.len(), self.escape)
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::Isa;
 use super::chain::{Chain, Step};
 use std::hint::select_unpredictable;
 
-/// Bytes after the marks that are asked for: nothing is known of them afterwards.
+/// Bytes after the marks that are asked for: zero afterwards.
 pub(crate) const SPARE: usize = 1;
 
 /// Marks the entries among the next positions of a chain, one for each of `marks` but the last [`SPARE`], and
@@ -23,11 +23,12 @@ pub(crate) fn mark<S: Step>(isa: Isa, chain: &mut Chain<'_, S>, marks: &mut [u8]
         Isa::Avx2 | Isa::Avx512 => x86::mark(chain, marks),
         _ => false,
     };
+    let (marks, spare) = marks.split_at_mut(n);
+    spare.fill(0);
     if leads_out || chain.is_done() {
         chain.move_on(n);
         return;
     }
-    let marks = &mut marks[..n];
     mark_inside(chain, marks);
     chain.walk(n, |position| match marks.get_mut(position) {
         Some(mark) => {
@@ -199,6 +200,7 @@ mod x86 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::tests::Chains;
     use super::*;
     use proptest::prelude::*;
 
@@ -232,26 +234,15 @@ mod tests {
         fn marks_are_where_steps_lead(
             gaps in prop::collection::vec(0u32..40, 0..80), escape in 1u32..20, n in 1usize..300,
         ) {
-            let (mut steps, mut positions, mut at) = (vec![], vec![], 0);
-            for &gap in &gaps {
-                at += gap as usize;
-                positions.push(at);
-                at += 1;
-                steps.extend(std::iter::repeat_n(0u8, (gap / escape) as usize));
-                steps.push((gap % escape + 1) as u8);
-            }
-            let n_pieces = at.div_ceil(n) + 1;
+            let chains = Chains::new(&gaps, escape);
+            let n_pieces = chains.end().div_ceil(n) + 1;
             let mut expected = vec![false; n * n_pieces];
-            positions.iter().for_each(|&position| expected[position] = true);
-            let wide: Vec<u16> = steps.iter().copied().map(u16::from).collect();
-            // With what belongs to the next chain after them.
-            let more: Vec<u8> = steps.iter().copied().chain([1, 0, 3, 1, 1, 1, 1, 1]).collect();
+            chains.positions.iter().for_each(|&position| expected[position] = true);
             for isa in Isa::available() {
-                for chain in [Chain::new(&steps, steps.len(), escape), Chain::new(&more, steps.len(), escape)] {
+                for chain in chains.narrow() {
                     prop_assert_eq!(&marks_of(isa, chain, n, n_pieces), &expected);
                 }
-                let chain = Chain::new(&wide, steps.len(), escape);
-                prop_assert_eq!(&marks_of(isa, chain, n, n_pieces), &expected);
+                prop_assert_eq!(&marks_of(isa, chains.wide(), n, n_pieces), &expected);
             }
         }
     }

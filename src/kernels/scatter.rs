@@ -163,6 +163,7 @@ mod x86 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::tests::Chains;
     use super::*;
     use proptest::prelude::*;
 
@@ -190,28 +191,17 @@ mod tests {
         fn entries_land_where_their_steps_lead(
             gaps in prop::collection::vec(0u32..40, 0..60), escape in 1u32..20, row in 1usize..50,
         ) {
-            let (mut steps, mut positions, mut at) = (vec![], vec![], 0);
-            for &gap in &gaps {
-                at += gap as usize;
-                positions.push(at);
-                at += 1;
-                steps.extend(std::iter::repeat_n(0u8, (gap / escape) as usize));
-                steps.push((gap % escape + 1) as u8);
-            }
-            let n_rows = at.div_ceil(row) + 1;
+            let chains = Chains::new(&gaps, escape);
+            let n_rows = chains.end().div_ceil(row) + 1;
             let values: Vec<u32> = (1..=gaps.len() as u32).collect();
             let expected: Vec<u32> = (0..n_rows * row)
-                .map(|i| positions.iter().position(|&p| p == i).map_or(0, |i| values[i]))
+                .map(|i| chains.positions.iter().position(|&p| p == i).map_or(0, |i| values[i]))
                 .collect();
-            let wide: Vec<u16> = steps.iter().copied().map(u16::from).collect();
-            // With what belongs to the next chain after them.
-            let more: Vec<u8> = steps.iter().copied().chain([1, 0, 3, 1, 1, 1, 1, 1]).collect();
             for isa in Isa::available() {
-                for chain in [Chain::new(&steps, steps.len(), escape), Chain::new(&more, steps.len(), escape)] {
+                for chain in chains.narrow() {
                     prop_assert_eq!(&scatter_all(isa, chain, &values, row, n_rows), &expected);
                 }
-                let chain = Chain::new(&wide, steps.len(), escape);
-                prop_assert_eq!(&scatter_all(isa, chain, &values, row, n_rows), &expected);
+                prop_assert_eq!(&scatter_all(isa, chains.wide(), &values, row, n_rows), &expected);
             }
         }
     }

@@ -13,7 +13,8 @@ use std::ops::Range;
 /// Bytes of a piece: a quarter of what the smallest first-level caches hold.
 const PIECE_BYTES: usize = 1 << 13;
 
-/// Elements of a row that is written at once: what has been cleared is still at hand for its entries.
+/// Elements of a row that is written at once, so that what has been cleared is still at hand for its entries, and
+/// of a piece of a bitmap that is expanded at once.
 const MAX_ROW: usize = 1 << 12;
 
 /// Elements whose entries are marked at a time.
@@ -183,7 +184,7 @@ impl<'a, W: Word> Target<'a, W> {
     }
 
     /// Writes the elements of `range`: the next of `values` for each byte that `mark` sets, and the background for
-    /// the others. `mark` gets zeros for the next elements, and [`SPARE`] bytes more. Takes the values off.
+    /// the others. `mark` gets zeros for the next elements, and [`SPARE`] more, which it leaves zero. Takes the values off.
     ///
     /// # Panics
     /// If `range` is not within the elements, or more bytes are set than there are values.
@@ -201,7 +202,6 @@ impl<'a, W: Word> Target<'a, W> {
             let n = piece.len();
             let bits = &mut bits[..n.div_ceil(8)];
             mark(&mut marks[..n + SPARE]);
-            marks[n..].fill(0);
             marks::collect(self.isa, &mut marks[..n], bits);
             self.expand_row(piece, bits, background, values);
         }
@@ -458,7 +458,7 @@ mod tests {
                             (at..)
                                 .zip(&mut *marks)
                                 .for_each(|(i, mark)| *mark = is_entry(i).into());
-                            spare.fill(1);
+                            assert_eq!(spare, [0; SPARE]);
                             at += marks.len();
                         });
                         assert!(left.is_empty() && at == n);

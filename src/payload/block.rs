@@ -12,7 +12,7 @@ use crate::sparse::classes::Lines;
 use crate::sparse::rows::RowCosts;
 use crate::sparse::{self, GapStats, PositionPlan, Rows};
 use crate::stream::huffman::Run;
-use crate::stream::zstd;
+use crate::stream::{self, zstd};
 use crate::values::{self, ValueCoder, ValuePlan};
 use crate::word::Word;
 use std::collections::HashSet;
@@ -243,7 +243,7 @@ impl<W: Word> BlockEncoder<W> {
             code_bits: codebook.map(values::Codebook::code_bits),
             planes: values::split_planes(values, rotation)
                 .iter()
-                .map(|plane| histogram(plane))
+                .map(|plane| stream::histogram(plane))
                 .collect(),
             repetitive: is_repetitive(values),
         };
@@ -371,14 +371,6 @@ fn keep_smallest<P>(
     }
     out.extend_from_slice(&best.unwrap_or_default());
     Ok(())
-}
-
-fn histogram(bytes: &[u8]) -> [u32; 256] {
-    let mut counts = [0; 256];
-    for &byte in bytes {
-        counts[usize::from(byte)] += 1;
-    }
-    counts
 }
 
 /// Whether fewer than three quarters of a sample of the patterns are distinct.

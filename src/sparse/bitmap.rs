@@ -41,17 +41,9 @@ pub(super) fn members(bytes: &[u8]) -> Vec<u32> {
     members
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a byte is below 256, and there are fewer than 2^32"
-)]
+/// How often which bytes are in the bitmap of `members`, all below `n`.
 pub(super) fn histogram(members: &[u32], n: u32) -> [u32; 256] {
-    let mut counts = [0; 256];
-    for byte in bitmap(members, n) {
-        counts[usize::from(byte)] += 1;
-    }
-    counts
+    stream::histogram(&bitmap(members, n))
 }
 
 /// The bitmap of `members`, all below `n`.

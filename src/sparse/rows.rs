@@ -650,9 +650,8 @@ impl<'s, 'a> GroupWalk<'s, 'a> {
                 self.next += 1;
             }
             let n = self.left.min(marks.len() - SPARE);
+            // What is to spare are the next group's marks, zero again afterwards.
             mark(isa, &mut self.chain, &mut marks[..n + SPARE]);
-            // What was to spare is the next group's.
-            marks[n..n + SPARE].fill(0);
             self.left -= n;
             marks = &mut marks[n..];
         }

@@ -180,6 +180,23 @@ pub(crate) fn read_small_symbols(
     }
 }
 
+/// How many of the symbols, fewer than 2^32, have each value.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a byte is below 256, and there are fewer than 2^32"
+)]
+pub(crate) fn histogram(symbols: &[u8]) -> [u32; 256] {
+    // Four counters of each: one has to wait until it has been written.
+    let mut counts = [[0u32; 256]; 4];
+    for symbols in symbols.chunks(4) {
+        for (counts, &symbol) in counts.iter_mut().zip(symbols) {
+            counts[usize::from(symbol)] += 1;
+        }
+    }
+    std::array::from_fn(|value| counts.iter().map(|counts| counts[value]).sum())
+}
+
 /// The symbols of a stream whose body has just been read; those of prefix codes follow.
 fn symbols_of(
     body: Body<'_>,

@@ -652,7 +652,7 @@ fn read_rows(
         return Ok((vec![0], vec![1]));
     }
     let (symbols, _) = stream::read_small_symbols(cursor, isa, n_rows, classes.row_bits())?;
-    let counts = counts(&symbols);
+    let counts = stream::histogram(&symbols);
     if let Some(class) = counts.iter().rposition(|&n| n > 0)
         && class >= classes.n_rows
     {
@@ -664,9 +664,9 @@ fn read_rows(
     let mut end = 0;
     let (mut next, ends) = counts[..classes.n_rows]
         .iter()
-        .map(|n| {
+        .map(|&n| {
             let start = end;
-            end += n;
+            end += n as usize;
             (start, end)
         })
         .unzip::<_, _, Vec<usize>, Vec<usize>>();
@@ -677,21 +677,4 @@ fn read_rows(
         *slot += 1;
     }
     Ok((rows, ends))
-}
-
-/// How many of the symbols have each value.
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a byte is below 256; symbols are in memory"
-)]
-fn counts(symbols: &[u8]) -> [usize; 256] {
-    // Four at a time: a counter has to wait until it has been written.
-    let mut counts = [[0u32; 256]; 4];
-    for symbols in symbols.chunks(4) {
-        for (counts, &symbol) in counts.iter_mut().zip(symbols) {
-            counts[usize::from(symbol)] += 1;
-        }
-    }
-    std::array::from_fn(|value| counts.iter().map(|counts| counts[value] as usize).sum())
 }
