@@ -13,9 +13,6 @@ pub(crate) const N_BUCKETS: usize = 24;
 /// Fraction bits of the costs of a class.
 const FRACTION: u32 = 8;
 
-/// How often classes and costs are found in turn, at most.
-const MAX_ROUNDS: usize = 6;
-
 /// What is known of a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowStats {
@@ -107,8 +104,9 @@ impl ClassSums {
 }
 
 impl RowClassifier {
-    /// Finds at most `n_classes` classes, 2 or more, among these rows; `None` if they are all alike.
-    pub(crate) fn train(rows: &[RowStats], n_classes: usize) -> Option<Self> {
+    /// Finds at most `n_classes` classes, 2 or more, among these rows; `None` if they are all alike. Classes and
+    /// costs are found in turn, at most `rounds` times.
+    pub(crate) fn train(rows: &[RowStats], n_classes: usize, rounds: usize) -> Option<Self> {
         let mut live: Vec<&RowStats> = rows.iter().filter(|row| row.n_entries > 0).collect();
         let has_dead = live.len() < rows.len();
         let n = n_classes - usize::from(has_dead);
@@ -129,7 +127,7 @@ impl RowClassifier {
             has_dead,
             costs: vec![],
         };
-        for _ in 0..MAX_ROUNDS {
+        for _ in 0..rounds {
             sums.retain(|class| class.n_rows > 0);
             sums.sort_by_key(ClassSums::key);
             let costs: Vec<ClassCosts> = sums
@@ -201,7 +199,7 @@ mod tests {
     #[test]
     fn rows_of_two_densities_and_dead_ones_are_three_classes() {
         let rows: Vec<RowStats> = (0..90).map(|i| row([0, 20, 150][i % 3], 0)).collect();
-        let classifier = RowClassifier::train(&rows, 3).unwrap();
+        let classifier = RowClassifier::train(&rows, 3, 6).unwrap();
         assert_eq!(classifier.n_classes(), 3);
         assert_eq!(
             rows[..3]
@@ -217,7 +215,7 @@ mod tests {
         let rows: Vec<RowStats> = (0..90)
             .map(|i| row(60 + i % 2, if i % 7 < 3 { 1 } else { 5 }))
             .collect();
-        let classifier = RowClassifier::train(&rows, 2).unwrap();
+        let classifier = RowClassifier::train(&rows, 2, 6).unwrap();
         assert_ne!(
             classifier.classify(&row(60, 1)),
             classifier.classify(&row(60, 5))
@@ -226,9 +224,9 @@ mod tests {
 
     #[test]
     fn rows_that_are_alike_have_no_classes() {
-        assert_eq!(RowClassifier::train(&[row(0, 0); 5], 4), None);
-        assert_eq!(RowClassifier::train(&[row(7, 3)], 4), None);
-        assert_eq!(RowClassifier::train(&[], 4), None);
+        assert_eq!(RowClassifier::train(&[row(0, 0); 5], 4, 6), None);
+        assert_eq!(RowClassifier::train(&[row(7, 3)], 4, 6), None);
+        assert_eq!(RowClassifier::train(&[], 4, 6), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::PayloadSpec;
 use super::entries::Entries;
 use super::tables::{Tables, align};
-use super::train::Learned;
+use super::train::{Coded, Learned};
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
@@ -54,6 +54,7 @@ pub(super) enum Way {
 /// Encodes the blocks of a payload.
 pub(super) struct BlockEncoder<W> {
     spec: PayloadSpec,
+    effort: Effort,
     pub(super) tables: Tables<W>,
     way: Way,
     /// Whether blocks are also tried without classes and codes.
@@ -68,10 +69,23 @@ struct Sorted {
     runs: Vec<usize>,
 }
 
+impl Sorted {
+    fn new<W: Word>(learned: &Learned, block: &Entries<W>, coded: &Coded<'_, W>) -> Self {
+        let row_classes = learned.classify(coded);
+        let lines = learned.lines(block, &row_classes);
+        Self {
+            runs: learned.runs(&lines),
+            row_classes,
+            lines,
+        }
+    }
+}
+
 impl<W: Word> BlockEncoder<W> {
-    pub(super) fn new(spec: PayloadSpec, tables: Tables<W>, way: Way) -> Self {
+    pub(super) fn new(spec: PayloadSpec, effort: Effort, tables: Tables<W>, way: Way) -> Self {
         Self {
             spec,
+            effort,
             tables,
             way,
             try_alone: false,
@@ -79,22 +93,25 @@ impl<W: Word> BlockEncoder<W> {
     }
 
     /// Encodes a block, and finds out from it whether what repeats makes it smaller than static codes
-    /// do; that is then looked for in all blocks. Returns the bytes of the block with codes, too.
+    /// do; that is then looked for in all blocks. Returns the bytes of the block with codes, too. `coded` is the
+    /// block as it was learned from.
     pub(super) fn encode_first(
         &mut self,
         block: &Entries<W>,
-        effort: Effort,
+        coded: &Coded<'_, W>,
     ) -> Result<(EncodedBlock, usize)> {
         let (Some(coder), false) = (&self.tables.coder, block.members.is_empty()) else {
             let encoded = self.encode(block)?;
             let n_bytes = encoded.bytes.len();
             return Ok((encoded, n_bytes));
         };
-        let sorted = self.sort(block);
+        let sorted = self
+            .sorting(block)
+            .map(|learned| Sorted::new(learned, block, coded));
         let encoded = self.encode_coded(block, coder, sorted.as_ref())?;
         let n_bytes = encoded.bytes.len();
         self.try_alone = is_repetitive(&block.patterns);
-        if let (false, Effort::Thorough, Some(sorted)) = (self.try_alone, effort, &sorted) {
+        if let (false, Effort::Thorough, Some(sorted)) = (self.try_alone, self.effort, &sorted) {
             let mut coded = Vec::new();
             self.write_classes(&mut coded, sorted, &[])?;
             let bitmap = sparse::bitmap_of(&block.members, block.n);
@@ -150,7 +167,7 @@ impl<W: Word> BlockEncoder<W> {
         let in_bundle = match sorted {
             Some(sorted) => self.write_classes(&mut bytes, sorted, &coded.runs)?,
             None => {
-                write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
+                self.write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
                 false
             }
         };
@@ -166,7 +183,7 @@ impl<W: Word> BlockEncoder<W> {
     /// Encodes a block in whatever way makes it smallest that needs no classes and codes.
     fn encode_alone(&self, block: &Entries<W>) -> Result<EncodedBlock> {
         let mut bytes = Vec::new();
-        write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
+        self.write_positions(&mut bytes, &block.members, block.n, Some(self.rows(block)))?;
         let alternate_bytes = self.write_alternates(&mut bytes, block)?;
         if !block.patterns.is_empty() {
             self.write_plain_values(&mut bytes, &block.patterns)?;
@@ -185,21 +202,20 @@ impl<W: Word> BlockEncoder<W> {
         }
     }
 
-    /// Sorts the entries of a block into the parts of its classes, if it has some.
-    fn sort(&self, block: &Entries<W>) -> Option<Sorted> {
+    /// What sorts the entries of a block into the parts of its classes, if it has some.
+    fn sorting(&self, block: &Entries<W>) -> Option<&Learned> {
         let (Some(classes), Way::Learned(learned)) = (&self.tables.classes, &self.way) else {
             return None;
         };
-        if block.members.len() == block.n as usize && classes.n_rows == 1 {
-            return None;
-        }
-        let row_classes = learned.classify(&learned.code(block, self.tables.codebook.as_ref()));
-        let lines = learned.lines(block, &row_classes);
-        Some(Sorted {
-            runs: learned.runs(&lines),
-            row_classes,
-            lines,
-        })
+        let is_one_part = block.members.len() == block.n as usize && classes.n_rows == 1;
+        (!is_one_part).then_some(learned)
+    }
+
+    /// Sorts the entries of a block into the parts of its classes, if it has some.
+    fn sort(&self, block: &Entries<W>) -> Option<Sorted> {
+        let learned = self.sorting(block)?;
+        let coded = learned.code(block, self.tables.codebook.as_ref());
+        Some(Sorted::new(learned, block, &coded))
     }
 
     /// Appends the set of entries by classes; says whether the runs of values are in its bundle.
@@ -220,7 +236,7 @@ impl<W: Word> BlockEncoder<W> {
     /// Appends the set of alternates; returns its bytes, if it has members.
     fn write_alternates(&self, out: &mut Vec<u8>, block: &Entries<W>) -> Result<u64> {
         let start = out.len();
-        write_positions(
+        self.write_positions(
             out,
             &block.alternates,
             block.n - block.members.len() as u32,
@@ -247,9 +263,61 @@ impl<W: Word> BlockEncoder<W> {
                 .collect(),
             repetitive: is_repetitive(values),
         };
-        keep_smallest(out, choose::values(&stats), |out, plan: ValuePlan| {
+        self.keep_smallest(out, choose::values(&stats), |out, plan: ValuePlan| {
             values::write(out, plan, values, codebook)
         })
+    }
+
+    /// Appends the set of `members` in the smallest way.
+    fn write_positions(
+        &self,
+        out: &mut Vec<u8>,
+        members: &[u32],
+        n: u32,
+        rows: Option<Rows>,
+    ) -> Result<()> {
+        let count = members.len() as u32;
+        let plans = if count == 0 {
+            vec![PositionPlan::None]
+        } else if count == n {
+            vec![PositionPlan::All]
+        } else {
+            let one_chain = GapStats::new(members, n, None);
+            let by_rows = rows.map(|rows| GapStats::new(members, n, Some(rows)));
+            choose::positions(
+                n,
+                count,
+                &one_chain,
+                by_rows.as_ref(),
+                &sparse::bitmap_histogram(members, n),
+            )
+        };
+        self.keep_smallest(out, plans, |out, plan| {
+            sparse::write(out, plan, members, n, rows)
+        })
+    }
+
+    /// Appends what the plan with the shortest result gives; the first of several. Where there is no time to try
+    /// them, the most promising one.
+    fn keep_smallest<P>(
+        &self,
+        out: &mut Vec<u8>,
+        mut plans: Vec<P>,
+        mut write: impl FnMut(&mut Vec<u8>, P) -> Result<()>,
+    ) -> Result<()> {
+        if self.effort == Effort::Fast {
+            plans.truncate(1);
+        }
+        let mut best: Option<Vec<u8>> = None;
+        for plan in plans {
+            let mut bytes = Vec::new();
+            write(&mut bytes, plan)?;
+            if best.as_ref().is_none_or(|b| bytes.len() < b.len()) {
+                best = Some(bytes);
+            }
+        }
+        out.extend_from_slice(&best.unwrap_or_default());
+        Ok(())
     }
 
     /// Encodes a block without codes: its entries, or all its elements, as they are.
@@ -330,47 +398,6 @@ impl<W: Word> BlockEncoder<W> {
             alternate_bytes,
         })
     }
-}
-
-/// Appends the set of `members` in the smallest way.
-fn write_positions(out: &mut Vec<u8>, members: &[u32], n: u32, rows: Option<Rows>) -> Result<()> {
-    let count = members.len() as u32;
-    let plans = if count == 0 {
-        vec![PositionPlan::None]
-    } else if count == n {
-        vec![PositionPlan::All]
-    } else {
-        let one_chain = GapStats::new(members, n, None);
-        let by_rows = rows.map(|rows| GapStats::new(members, n, Some(rows)));
-        choose::positions(
-            n,
-            count,
-            &one_chain,
-            by_rows.as_ref(),
-            &sparse::bitmap_histogram(members, n),
-        )
-    };
-    keep_smallest(out, plans, |out, plan| {
-        sparse::write(out, plan, members, n, rows)
-    })
-}
-
-/// Appends what the plan with the shortest result gives; the first of several.
-fn keep_smallest<P>(
-    out: &mut Vec<u8>,
-    plans: Vec<P>,
-    mut write: impl FnMut(&mut Vec<u8>, P) -> Result<()>,
-) -> Result<()> {
-    let mut best: Option<Vec<u8>> = None;
-    for plan in plans {
-        let mut bytes = Vec::new();
-        write(&mut bytes, plan)?;
-        if best.as_ref().is_none_or(|b| bytes.len() < b.len()) {
-            best = Some(bytes);
-        }
-    }
-    out.extend_from_slice(&best.unwrap_or_default());
-    Ok(())
 }
 
 /// Whether fewer than three quarters of a sample of the patterns are distinct.

@@ -50,8 +50,9 @@ pub(super) fn encoder<W: Word>(
         aligned: options.profile == Profile::Direct,
         ..Tables::of_background(survey.background.pattern)
     };
+    let encoder_of = |tables, way| BlockEncoder::new(spec, options.effort, tables, way);
     if options.profile == Profile::Direct {
-        return Ok((BlockEncoder::new(spec, plain_tables, Way::Direct), None));
+        return Ok((encoder_of(plain_tables, Way::Direct), None));
     }
     let sampled: Vec<usize> = sample_blocks(n_blocks, options.effort).collect();
     let sample = parallel::map(&sampled, |&block| {
@@ -64,7 +65,7 @@ pub(super) fn encoder<W: Word>(
             false => vec![],
         };
         let share = (n_sampled as u64, survey.n_entries);
-        let (learned, of_sample) =
+        let (learned, of_sample, coded_sample) =
             Learned::from_sample(spec, options, &sample, codebook, share, &by_column)?;
         let smooth = options.effort == Effort::Fast && n_sampled as u64 != survey.n_entries;
         let counts = match smooth || sample.len() == n_blocks {
@@ -77,28 +78,29 @@ pub(super) fn encoder<W: Word>(
             coder: Some(coder),
             ..plain_tables.clone()
         };
-        Some(BlockEncoder::new(spec, tables, Way::Learned(learned)))
+        let first = coded_sample.into_iter().next()?;
+        Some((encoder_of(tables, Way::Learned(learned)), first))
     };
-    let Some(mut coded) = learn(options) else {
-        return Ok((BlockEncoder::new(spec, plain_tables, Way::Alone), None));
+    let Some((mut coded, mut first)) = learn(options) else {
+        return Ok((encoder_of(plain_tables, Way::Alone), None));
     };
     if options.profile == Profile::Small {
         // What is smallest in the sample need not be so in the whole.
         let profile = Profile::Balanced;
-        if let Some(other) = learn(EncodeOptions { profile, ..options })
+        if let Some((other, first_of_other)) = learn(EncodeOptions { profile, ..options })
             && encoded_bytes(&other, elements, survey)? < encoded_bytes(&coded, elements, survey)?
         {
-            coded = other;
+            (coded, first) = (other, first_of_other);
         }
     }
     let share_of_tables =
         |tables: &Tables<W>| Ok::<_, Error>(tables.to_bytes()?.len().div_ceil(n_blocks));
-    let (block, n_bytes) = coded.encode_first(&sample[0], options.effort)?;
+    let (block, n_bytes) = coded.encode_first(&sample[0], &first)?;
     let coded_bytes = share_of_tables(&coded.tables)? + n_bytes;
     // Codes may not pay where there is little of anything, or only noise.
     let is_noise = 16 * coded_bytes > 15 * W::WIDTH * sample[0].n as usize;
     if coded_bytes <= SMALL_RECORD_BYTES || is_noise {
-        let packed = BlockEncoder::new(spec, plain_tables, Way::Packed);
+        let packed = encoder_of(plain_tables, Way::Packed);
         let packed_block = packed.encode(&sample[0])?;
         let packed_bytes = share_of_tables(&packed.tables)? + packed_block.bytes.len();
         if packed_bytes <= share_of_tables(&coded.tables)? + block.bytes.len() {

@@ -30,6 +30,10 @@ const ENTRIES_FOR_CLASSES: [(usize, &[usize]); 4] = [
 /// The same where there is no time to try much.
 const ENTRIES_FOR_CLASSES_FAST: [(usize, &[usize]); 2] = [(0, &[]), (10_000, &[4])];
 
+/// How often classes of rows and what they cost are found in turn, at most; and where there is no time for it.
+const ROUNDS: usize = 6;
+const ROUNDS_FAST: usize = 3;
+
 /// Numbers of column classes that are tried.
 const COLUMN_CLASSES: [usize; 3] = [2, 4, 8];
 
@@ -94,16 +98,17 @@ fn one_class() -> Classes {
 
 impl Learned {
     /// Learns from a `sample` of a payload's blocks, which are the `share` part of it (numerator and
-    /// denominator), and returns what these have too; `None` if there is nothing to learn. `by_column` are the entries of each column in the
-    /// whole payload, if its columns may get classes, else none.
-    pub(super) fn from_sample<W: Word>(
+    /// denominator), and returns what these have too, and the sample with its symbols; `None` if there is nothing
+    /// to learn. `by_column` are the entries of each column in the whole payload, if its columns may get classes,
+    /// else none.
+    pub(super) fn from_sample<'e, W: Word>(
         spec: PayloadSpec,
         options: EncodeOptions,
-        sample: &[Entries<W>],
+        sample: &'e [Entries<W>],
         codebook: Option<&Codebook<W>>,
         share: (u64, u64),
         by_column: &[u64],
-    ) -> Option<(Self, Counts)> {
+    ) -> Option<(Self, Counts, Vec<Coded<'e, W>>)> {
         let n_entries: usize = sample.iter().map(|block| block.members.len()).sum();
         if W::WIDTH > 8 || n_entries == 0 {
             return None;
@@ -125,7 +130,7 @@ impl Learned {
         }
         learned.buckets = buckets(&histogram);
         let counts = learned.find_classes(options, &mut sample, share, by_column);
-        Some((learned, counts))
+        Some((learned, counts, sample))
     }
 
     /// Finds the cheapest classes, forms and value tables; returns what the sample has of them.
@@ -150,9 +155,9 @@ impl Learned {
         if !has_whole_rows {
             return best_counts;
         }
-        let table: &[(usize, &[usize])] = match options.effort {
-            Effort::Fast => &ENTRIES_FOR_CLASSES_FAST,
-            Effort::Thorough => &ENTRIES_FOR_CLASSES,
+        let (table, rounds): (&[(usize, &[usize])], _) = match options.effort {
+            Effort::Fast => (&ENTRIES_FOR_CLASSES_FAST, ROUNDS_FAST),
+            Effort::Thorough => (&ENTRIES_FOR_CLASSES, ROUNDS),
         };
         let tried = table.iter().rev().find(|(n, _)| *n <= n_entries);
         let numbers = tried.map_or(&[][..], |(_, numbers)| numbers);
@@ -168,7 +173,7 @@ impl Learned {
             .flat_map(|coded| coded.rows.iter().copied())
             .collect();
         for &n in numbers {
-            let Some(rows) = RowClassifier::train(&stats, n) else {
+            let Some(rows) = RowClassifier::train(&stats, n, rounds) else {
                 continue;
             };
             let mut other = self.with_rows(rows, None);
@@ -180,7 +185,7 @@ impl Learned {
         let rows = || {
             self.rows
                 .clone()
-                .or_else(|| RowClassifier::train(&stats, 2))
+                .or_else(|| RowClassifier::train(&stats, 2, rounds))
         };
         if !by_column.is_empty()
             && let Some(rows) = rows()

@@ -54,7 +54,7 @@ pub(super) struct PartCounts {
     n_entries: u64,
     /// Bytes of bitmaps, by their value; empty if they were not counted.
     bitmap: Vec<u64>,
-    /// Gaps by their width, then those that are wider; empty if they were not counted.
+    /// Gaps by their width, then those from [`SMALL_GAPS`] on; empty if they were not counted.
     gaps: Vec<u64>,
     wide_gaps: Vec<u32>,
     /// Steps; empty if they were not counted, but gaps.
@@ -91,6 +91,7 @@ impl PartCounts {
                     None => self.wide_gaps.push(gap),
                 }
             }
+            self.gaps = trimmed(std::mem::take(&mut self.gaps));
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) fn map<W: Word>(
     };
     let rotated = every_nth(stride).map(|pattern| pattern.rotate_left(rotation).to_bits());
     let code_cost = |histogram: &[u64]| {
-        if n > FEW_VALUES {
+        if n > FEW_VALUES || options.effort == Effort::Fast {
             return entropy(histogram) + code_lengths(histogram, SymbolOrder::Number);
         }
         let code = PrefixCode::of_histogram(histogram);
