@@ -21,7 +21,7 @@ pub(crate) fn n_threads() -> usize {
 }
 
 /// Blocks that are worked on before what came of them is taken: so many that threads seldom wait for the
-/// last one, and few enough to be in memory.
+/// last one, and few enough for twice as many to be in memory.
 pub(crate) fn batch() -> usize {
     match n_threads() {
         1 => 1,
@@ -53,6 +53,54 @@ pub(crate) fn map_chunks<T: Sync, R: Send>(
     }
     let _ = CHUNK;
     items.iter().map(f).collect()
+}
+
+/// What `one` and `other` come to, which have to do with `n` elements: at the same time, where that is enough for
+/// another thread to be asked.
+pub(crate) fn both<A: Send, B: Send>(
+    n: usize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    const ENOUGH: usize = 1 << 14;
+    #[cfg(feature = "parallel")]
+    if n >= ENOUGH && n_threads() > 1 {
+        return rayon::join(one, other);
+    }
+    let _ = (n, ENOUGH);
+    (one(), other())
+}
+
+/// Does `work` to one batch after the other, and `take`s what came of each, in order, while other threads do the
+/// next one; `take` is only called by this thread. The first error ends it.
+pub(crate) fn in_turn<B: Send, R: Send, E>(
+    mut batches: impl Iterator<Item = B>,
+    work: impl Fn(B) -> R + Sync,
+    mut take: impl FnMut(R) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let mut done = batches.next().map(&work);
+    while let Some(results) = done {
+        let Some(next) = batches.next() else {
+            return take(results);
+        };
+        let mut coming = None;
+        beside(|| coming = Some(work(next)), || take(results))?;
+        done = coming;
+    }
+    Ok(())
+}
+
+/// Does `here` on this thread, and `elsewhere` on another one at the same time, if there is one.
+fn beside<R>(elsewhere: impl FnOnce() + Send, here: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "parallel")]
+    if n_threads() > 1 {
+        return rayon::in_place_scope(|scope| {
+            scope.spawn(|_| elsewhere());
+            here()
+        });
+    }
+    elsewhere();
+    here()
 }
 
 /// Does `f` to every item; the first error, in the order of the items, wins.
@@ -115,6 +163,40 @@ mod tests {
         })
         .unwrap();
         assert!(!ALONE.get());
+    }
+
+    #[test]
+    fn both_are_done() {
+        for threads in [1, 2] {
+            let sums = with_threads(threads, || Ok(both(1 << 20, || 1 + 2, || "ab".len())));
+            assert_eq!(sums.unwrap(), (3, 2));
+        }
+    }
+
+    #[test]
+    fn what_comes_of_batches_is_taken_in_order_by_the_caller() {
+        let items: Vec<u32> = (0..100).collect();
+        for threads in [1, 2, 5] {
+            with_threads(threads, || {
+                let caller = std::thread::current().id();
+                let mut all = vec![];
+                let work = |batch: &[u32]| batch.iter().map(|i| 2 * i).collect::<Vec<_>>();
+                let taken = in_turn(items.chunks(7), work, |doubled| {
+                    assert_eq!(std::thread::current().id(), caller);
+                    all.extend(doubled);
+                    if all.len() < 50 {
+                        Ok(())
+                    } else {
+                        Err(all.len())
+                    }
+                });
+                assert_eq!(taken, Err(56));
+                assert!(all.iter().zip(&items).all(|(d, i)| *d == 2 * i));
+                Ok(())
+            })
+            .unwrap();
+        }
+        assert_eq!(in_turn([0u8; 0].iter(), |_| (), |()| Err(())), Ok(()));
     }
 
     #[test]

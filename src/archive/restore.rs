@@ -12,8 +12,8 @@ use crate::word::{Word, with_word};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 
-/// Decoded bytes that are held at a time, at most, besides one block.
-const BATCH_BYTES: u64 = 1 << 24;
+/// Decoded bytes of a batch, at most, besides one block; two batches are held at a time.
+const BATCH_BYTES: u64 = 1 << 23;
 
 impl<D: AsRef<[u8]>> Archive<D> {
     /// Writes the model file number `file` (of [`files`](Self::files)) to `out`, and proves its
@@ -176,22 +176,24 @@ fn copy_record<W: Word>(
 ) -> Result<()> {
     let shared = record.tables::<W>()?;
     let mut next = 0u64;
-    while next < record.n_blocks() {
+    let batches = std::iter::from_fn(|| {
         let (mut blocks, mut n_bytes) = (Vec::new(), 0u64);
         while next < record.n_blocks() && n_bytes < BATCH_BYTES {
             n_bytes = n_bytes.saturating_add(record.bytes_of(next));
             blocks.push(next);
             next = next.saturating_add(1);
         }
-        let decoded = parallel::map(&blocks, |&block| {
+        (!blocks.is_empty()).then_some(blocks)
+    });
+    let decode = |blocks: Vec<u64>| {
+        parallel::map(&blocks, |&block| {
             let block = record.decode::<W>(block, &shared)?;
             let mut bytes = vec![0; block.n_bytes()];
             block.fill(&mut bytes, Store::Cached)?;
             Ok(bytes)
-        });
-        for bytes in decoded {
-            put(&bytes?)?;
-        }
-    }
-    Ok(())
+        })
+    };
+    parallel::in_turn(batches, decode, |decoded: Vec<Result<Vec<u8>>>| {
+        decoded.into_iter().try_for_each(|bytes| put(&bytes?))
+    })
 }

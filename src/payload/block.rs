@@ -7,6 +7,7 @@ use super::train::{Coded, Learned};
 use crate::choose::{self, ValueStats};
 use crate::cursor::put_crc;
 use crate::error::Result;
+use crate::parallel;
 use crate::profile::Effort;
 use crate::sparse::classes::Lines;
 use crate::sparse::rows::RowCosts;
@@ -108,18 +109,28 @@ impl<W: Word> BlockEncoder<W> {
         let sorted = self
             .sorting(block)
             .map(|learned| Sorted::new(learned, block, coded));
-        let encoded = self.encode_coded(block, coder, sorted.as_ref())?;
+        let (encoded, repeats) = parallel::both(
+            block.members.len(),
+            || self.encode_coded(block, coder, sorted.as_ref()),
+            || match (self.effort, &sorted) {
+                (Effort::Thorough, Some(sorted)) => self.repeated_bytes(block, sorted).map(Some),
+                _ => Ok(None),
+            },
+        );
+        let (encoded, repeats) = (encoded?, repeats?);
         let n_bytes = encoded.bytes.len();
-        self.try_alone = is_repetitive(&block.patterns);
-        if let (false, Effort::Thorough, Some(sorted)) = (self.try_alone, self.effort, &sorted) {
-            let mut coded = Vec::new();
-            self.write_classes(&mut coded, sorted, &[])?;
-            let bitmap = sparse::bitmap_of(&block.members, block.n);
-            let repeated = zstd::compress_fast(&bitmap)?.len();
-            self.try_alone = repeated + n_bytes / REPEAT_GAIN < coded.len();
-        }
+        self.try_alone = is_repetitive(&block.patterns)
+            || repeats.is_some_and(|(repeated, coded)| repeated + n_bytes / REPEAT_GAIN < coded);
         let encoded = self.or_without_codes(block, encoded)?;
         Ok((encoded, n_bytes))
+    }
+
+    /// Bytes of the set of entries if what repeats in it is found, and as it is sorted.
+    fn repeated_bytes(&self, block: &Entries<W>, sorted: &Sorted) -> Result<(usize, usize)> {
+        let mut coded = Vec::new();
+        self.write_classes(&mut coded, sorted, &[])?;
+        let bitmap = sparse::bitmap_of(&block.members, block.n);
+        Ok((zstd::compress_fast(&bitmap)?.len(), coded.len()))
     }
 
     /// Encodes one block.

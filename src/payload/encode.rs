@@ -79,14 +79,18 @@ fn encode_words<W: Word>(
         put(&survey.blocks[0], block)?;
     }
     let rest = &survey.blocks[usize::from(first.is_some())..];
-    for batch in rest.chunks(parallel::batch()) {
-        let blocks = parallel::map(batch, |range| {
-            encoder.encode(&entries(elements, range, &survey))
-        });
-        for (range, block) in batch.iter().zip(blocks) {
-            put(range, &block?)?;
-        }
-    }
+    parallel::in_turn(
+        rest.chunks(parallel::batch()),
+        |batch| {
+            parallel::map(batch, |range| {
+                (range, encoder.encode(&entries(elements, range, &survey)))
+            })
+        },
+        |blocks| {
+            let mut blocks = blocks.into_iter();
+            blocks.try_for_each(|(range, block)| put(range, &block?))
+        },
+    )?;
     let directory_bytes = directory.to_bytes();
     sink(&directory_bytes)?;
     let meta = PayloadMeta {

@@ -12,6 +12,7 @@ use crate::profile::{Effort, Profile};
 use crate::sparse::classes::MAX_CLASSED_COLUMNS;
 use crate::values::Codebook;
 use crate::word::Word;
+use std::convert::Infallible;
 use std::ops::Range;
 
 /// Blocks that classes are learned from.
@@ -244,11 +245,14 @@ fn for_all_blocks<W: Word, T: Send>(
     elements: Elements<'_, W>,
     survey: &Survey<W>,
     map: impl Fn(&Entries<W>) -> T + Sync,
-    take: impl FnMut(T),
+    mut take: impl FnMut(T),
 ) {
-    let mut take = take;
-    for batch in survey.blocks.chunks(parallel::batch()) {
-        let mapped = parallel::map(batch, |range| map(&entries(elements, range, survey)));
-        mapped.into_iter().for_each(&mut take);
-    }
+    let Ok(()) = parallel::in_turn(
+        survey.blocks.chunks(parallel::batch()),
+        |batch| parallel::map(batch, |range| map(&entries(elements, range, survey))),
+        |mapped| {
+            mapped.into_iter().for_each(&mut take);
+            Ok::<(), Infallible>(())
+        },
+    );
 }

@@ -41,6 +41,7 @@ const COLUMN_CLASSES: [usize; 3] = [2, 4, 8];
 const COLUMN_STEP: usize = 8;
 
 /// What was learned of a payload, but for the codes.
+#[derive(Clone)]
 pub(super) struct Learned {
     /// Elements of a row.
     columns: u64,
@@ -172,16 +173,23 @@ impl Learned {
             .iter()
             .flat_map(|coded| coded.rows.iter().copied())
             .collect();
-        for &n in numbers {
-            let Some(rows) = RowClassifier::train(&stats, n, rounds) else {
-                continue;
-            };
-            let mut other = self.with_rows(rows, None);
-            let (cost, counts) = evaluate(&mut other, sample);
-            if cost < best_cost {
-                (*self, best_cost, best_counts) = (other, cost, counts);
+        let sample = &*sample;
+        let mut keep_cheapest = |learned: &mut Self, others: Vec<Self>| {
+            let evaluated = parallel::map(&others, |other| {
+                let mut other = other.clone();
+                let (cost, counts) = evaluate(&mut other, sample);
+                (cost, counts, other)
+            });
+            for (cost, counts, other) in evaluated {
+                if cost < best_cost {
+                    (*learned, best_cost, best_counts) = (other, cost, counts);
+                }
             }
-        }
+        };
+        let of_rows = parallel::map(numbers, |&n| RowClassifier::train(&stats, n, rounds));
+        let others = of_rows.into_iter().flatten();
+        let others = others.map(|rows| self.with_rows(rows, None)).collect();
+        keep_cheapest(self, others);
         let rows = || {
             self.rows
                 .clone()
@@ -190,14 +198,13 @@ impl Learned {
         if !by_column.is_empty()
             && let Some(rows) = rows()
         {
-            let numbers = COLUMN_CLASSES.into_iter();
-            for columns in numbers.filter_map(|n| column_classes(by_column, n)) {
-                let mut other = self.with_rows(rows.clone(), Some(columns));
-                let (cost, counts) = evaluate(&mut other, sample);
-                if cost < best_cost {
-                    (*self, best_cost, best_counts) = (other, cost, counts);
-                }
-            }
+            let of_columns = COLUMN_CLASSES
+                .into_iter()
+                .filter_map(|n| column_classes(by_column, n));
+            let others = of_columns
+                .map(|columns| self.with_rows(rows.clone(), Some(columns)))
+                .collect();
+            keep_cheapest(self, others);
         }
         best_counts.share_tables(&self.classes.value_tables);
         best_counts

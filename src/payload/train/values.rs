@@ -4,6 +4,7 @@ use super::{EncodeOptions, Entries, PayloadSpec};
 use crate::choose::bins::best_bins;
 use crate::choose::cost::{BIT, code_lengths, entropy};
 use crate::choose::window::Prefixes;
+use crate::parallel;
 use crate::profile::{Effort, Profile};
 use crate::stream::huffman::{PrefixCode, SymbolOrder};
 use crate::values::{Bins, Codebook, ValueMap};
@@ -59,17 +60,20 @@ pub(super) fn map<W: Word>(
             code.cost(histogram) + code.written_bits(SymbolOrder::Number)
         }) * BIT
     };
-    let (window, n_symbols, cost) =
-        Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
+    let best_window = || Prefixes::new(pattern_bits, rotation, rotated).best_window(code_cost);
+    let bins = || {
+        let mut sorted: Vec<u64> = every_nth(stride_of_bins).map(W::to_bits).collect();
+        sorted.sort_unstable();
+        let complete = !is_all || stride_of_bins > 1;
+        (best_bins(&sorted, pattern_bits, complete), sorted.len())
+    };
+    let ((window, n_symbols, cost), bins) =
+        parallel::both(n, best_window, || (W::WIDTH > 1).then(bins));
     let window = ValueMap::Window { window, n_symbols };
-    if W::WIDTH == 1 {
+    let Some(((bins, bins_cost), n_sorted)) = bins else {
         return window;
-    }
-    let mut sorted: Vec<u64> = every_nth(stride_of_bins).map(W::to_bits).collect();
-    sorted.sort_unstable();
-    let complete = !is_all || stride_of_bins > 1;
-    let (bins, bins_cost) = best_bins(&sorted, pattern_bits, complete);
-    let bins_cost = (u128::from(bins_cost) * n as u128 / sorted.len() as u128) as u64;
+    };
+    let bins_cost = (u128::from(bins_cost) * n as u128 / n_sorted as u128) as u64;
     let gain = match options.profile {
         Profile::Small => 0,
         _ => cost / BINS_GAIN,
