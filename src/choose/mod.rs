@@ -34,10 +34,8 @@ pub(crate) fn positions(
     by_rows: Option<&GapStats>,
     bitmap: &[u32; 256],
 ) -> Vec<PositionPlan> {
-    let mut costs = vec![(
-        coded_or_packed(entropy_bytes(bitmap), u64::from(n).div_ceil(8)),
-        PositionPlan::Bitmap,
-    )];
+    let of_bitmap = coded_or_packed(entropy_bytes(bitmap), u64::from(n).div_ceil(8));
+    let mut costs = vec![(of_bitmap, PositionPlan::Bitmap)];
     for (stats, by_rows) in [(Some(one_chain), false), (by_rows, true)] {
         if let Some(stats) = stats {
             let form = |gap_bits| Form {
@@ -53,9 +51,9 @@ pub(crate) fn positions(
         }
     }
     // Where about half of the positions are members gaps come to about the same, but are slower.
-    let (bitmap, _) = costs[0];
-    let least = costs.iter().map(|(cost, _)| *cost).min().unwrap_or(bitmap);
-    if bitmap <= least + least / GAPS_GAIN && (n / 4..=n - n / 4).contains(&count) {
+    let costs_of_all = costs.iter().map(|(cost, _)| *cost);
+    let least = costs_of_all.min().unwrap_or(of_bitmap);
+    if of_bitmap <= least + least / GAPS_GAIN && (n / 4..=n - n / 4).contains(&count) {
         return vec![PositionPlan::Bitmap];
     }
     nearest(costs)

@@ -109,17 +109,20 @@ impl<W: Word> BlockEncoder<W> {
         let sorted = self
             .sorting(block)
             .map(|learned| Sorted::new(learned, block, coded));
+        let is_repetitive = is_repetitive(&block.patterns);
         let (encoded, repeats) = parallel::both(
             block.members.len(),
             || self.encode_coded(block, coder, sorted.as_ref()),
-            || match (self.effort, &sorted) {
-                (Effort::Thorough, Some(sorted)) => self.repeated_bytes(block, sorted).map(Some),
+            || match (is_repetitive, self.effort, &sorted) {
+                (false, Effort::Thorough, Some(sorted)) => {
+                    self.repeated_bytes(block, sorted).map(Some)
+                }
                 _ => Ok(None),
             },
         );
         let (encoded, repeats) = (encoded?, repeats?);
         let n_bytes = encoded.bytes.len();
-        self.try_alone = is_repetitive(&block.patterns)
+        self.try_alone = is_repetitive
             || repeats.is_some_and(|(repeated, coded)| repeated + n_bytes / REPEAT_GAIN < coded);
         let encoded = self.or_without_codes(block, encoded)?;
         Ok((encoded, n_bytes))

@@ -41,7 +41,6 @@ const COLUMN_CLASSES: [usize; 3] = [2, 4, 8];
 const COLUMN_STEP: usize = 8;
 
 /// What was learned of a payload, but for the codes.
-#[derive(Clone)]
 pub(super) struct Learned {
     /// Elements of a row.
     columns: u64,
@@ -174,9 +173,10 @@ impl Learned {
             .flat_map(|coded| coded.rows.iter().copied())
             .collect();
         let sample = &*sample;
-        let mut keep_cheapest = |learned: &mut Self, others: Vec<Self>| {
-            let evaluated = parallel::map(&others, |other| {
-                let mut other = other.clone();
+        let mut keep_cheapest = |learned: &mut Self, candidates: Vec<_>| {
+            let evaluated = parallel::map(&candidates, |(rows, columns)| {
+                let mut other =
+                    learned.with_rows(RowClassifier::clone(rows), Option::clone(columns));
                 let (cost, counts) = evaluate(&mut other, sample);
                 (cost, counts, other)
             });
@@ -187,9 +187,8 @@ impl Learned {
             }
         };
         let of_rows = parallel::map(numbers, |&n| RowClassifier::train(&stats, n, rounds));
-        let others = of_rows.into_iter().flatten();
-        let others = others.map(|rows| self.with_rows(rows, None)).collect();
-        keep_cheapest(self, others);
+        let of_rows = of_rows.into_iter().flatten();
+        keep_cheapest(self, of_rows.map(|rows| (rows, None)).collect());
         let rows = || {
             self.rows
                 .clone()
@@ -201,10 +200,8 @@ impl Learned {
             let of_columns = COLUMN_CLASSES
                 .into_iter()
                 .filter_map(|n| column_classes(by_column, n));
-            let others = of_columns
-                .map(|columns| self.with_rows(rows.clone(), Some(columns)))
-                .collect();
-            keep_cheapest(self, others);
+            let candidates = of_columns.map(|columns| (rows.clone(), Some(columns)));
+            keep_cheapest(self, candidates.collect());
         }
         best_counts.share_tables(&self.classes.value_tables);
         best_counts

@@ -16,7 +16,7 @@ const MAX_SORTED: usize = 1 << 16;
 /// Values that windows and bins are made from, at most, where there is no time to look at every one.
 const MAX_SORTED_FAST: usize = 1 << 12;
 
-/// Values up to which the codes of windows are made to know what they cost.
+/// Values up to which the codes of windows are made to know what they cost, where there is time for it.
 const FEW_VALUES: usize = 4096;
 
 /// Reading bins takes longer than a window: they must save this share of the values, 1 / 128.
