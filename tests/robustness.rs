@@ -213,8 +213,8 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
     let archive = Archive::new(tfz).unwrap();
     archive.verify().unwrap();
     let tensor = archive.tensor("w").unwrap();
-    assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
-    assert_eq!(tensor.rows::<f32>(0..1 << 40).unwrap(), []);
+    assert!(tensor.to_vec::<f32>().unwrap().is_empty());
+    assert!(tensor.rows::<f32>(0..1 << 40).unwrap().is_empty());
     let error = tensor.csr::<f32>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
 
@@ -224,8 +224,8 @@ fn sizes_that_nothing_stands_behind_cost_nothing() {
     let archive = Archive::new(tfz).unwrap();
     archive.verify().unwrap();
     let tensor = archive.tensor("w").unwrap();
-    assert_eq!(tensor.to_vec::<f32>().unwrap(), []);
-    assert_eq!(tensor.rows::<f32>(0..0).unwrap(), []);
+    assert!(tensor.to_vec::<f32>().unwrap().is_empty());
+    assert!(tensor.rows::<f32>(0..0).unwrap().is_empty());
 
     // One value for more elements than any reader would expand: kept as it is, and not to be read.
     for shape in [[1 << 20, 1 << 20], [1 << 31, 1 << 31]] {

@@ -14,8 +14,11 @@ use std::ops::Range;
 const PIECE_BYTES: usize = 1 << 13;
 
 /// Elements of a row that is written at once, so that what has been cleared is still at hand for its entries, and
-/// of a piece of a bitmap that is expanded at once.
+/// of a piece of a bitmap that is expanded at once elsewhere than in its place.
 const MAX_ROW: usize = 1 << 12;
+
+/// Elements that are expanded at once in their place.
+const MAX_EXPANDED: usize = 1 << 14;
 
 /// Elements whose entries are marked at a time.
 const MAX_MARKED: usize = 1 << 13;
@@ -76,15 +79,25 @@ impl<'a, W: Word> Target<'a, W> {
         &mut self,
         range: Range<usize>,
         background: W,
+        f: impl FnMut(usize, &mut [W]),
+    ) {
+        self.clear_pieces(range.clone(), background, f);
+        self.written.add(range);
+    }
+
+    /// As [`clear`](Self::clear), without a note of what has been written.
+    fn clear_pieces(
+        &mut self,
+        range: Range<usize>,
+        background: W,
         mut f: impl FnMut(usize, &mut [W]),
     ) {
-        for piece in pieces(range.clone(), PIECE_BYTES / W::WIDTH) {
+        for piece in pieces(range, PIECE_BYTES / W::WIDTH) {
             self.write(piece.clone(), |slots| {
                 let out = fill(slots, background);
                 f(piece.start, out);
             });
         }
-        self.written.add(range);
     }
 
     /// As [`clear`](Self::clear), of a row: at once, where that is as good.
@@ -115,6 +128,24 @@ impl<'a, W: Word> Target<'a, W> {
     ) {
         self.write(range.clone(), |slots| f(fill(slots, background)));
         self.written.add(range);
+    }
+
+    /// Makes all elements of some rows of `length` the background.
+    ///
+    /// # Panics
+    /// If a row is not within the elements.
+    pub(crate) fn clear_rows(&mut self, rows: &[u32], length: usize, background: W) {
+        // Past the caches, longer runs have been slower.
+        let is_cached = self.store == Store::Cached;
+        let follows = |&row: &u32, &next: &u32| is_cached && row.checked_add(1) == Some(next);
+        for run in rows.chunk_by(follows) {
+            let start = run[0] as usize * length;
+            let range = start..start + run.len() * length;
+            self.clear_pieces(range.clone(), background, |_, _| {});
+            range
+                .step_by(length)
+                .for_each(|start| self.written.add(start..start + length));
+        }
     }
 
     /// Writes the elements of `range` as they are in `values`.
@@ -171,8 +202,12 @@ impl<'a, W: Word> Target<'a, W> {
         values: &mut &[W],
     ) {
         let isa = self.isa;
-        let mut own_bits = [0; MAX_ROW / 8];
-        for piece in self.pieces(row.clone(), MAX_ROW) {
+        let mut own_bits = Vec::new();
+        let n = match self.words(row.clone()) {
+            Some(_) => MAX_EXPANDED,
+            None => MAX_ROW,
+        };
+        for piece in self.pieces(row.clone(), n) {
             let bits = bits_of(bitmap, piece.start - row.start, piece.len(), &mut own_bits);
             let mut n_used = 0;
             self.write_in_place(piece, |out, store| {
@@ -207,22 +242,23 @@ impl<'a, W: Word> Target<'a, W> {
         }
     }
 
-    /// The pieces of `range`, in order, of at most `n` elements. What is written past the caches begins with a
-    /// line, from the second piece on.
+    /// The pieces of `range`, in order, of at most `n` elements, which is a number of lines. What is written past the
+    /// caches are whole lines, but for the first piece and the last one, which are less than a line.
     fn pieces(
         &mut self,
         range: Range<usize>,
         n: usize,
     ) -> impl Iterator<Item = Range<usize>> + use<W> {
-        let before = match self.store {
-            Store::Cached => 0,
+        let (before, in_line) = match self.store {
+            Store::Cached => (0, 1),
             Store::PastCaches => expand::before_lines(self.words(range.clone())),
         };
         let first = range.start..range.end.min(range.start + before);
-        let others = first.end..range.end;
-        std::iter::once(first)
-            .filter(|first| !first.is_empty())
-            .chain(pieces(others, n))
+        let last = range.end - (range.end - first.end) % in_line..range.end;
+        std::iter::once(first.clone())
+            .chain(pieces(first.end..last.start, n))
+            .chain(std::iter::once(last))
+            .filter(|piece| !piece.is_empty())
     }
 
     /// Whether what is written is not to stay in the caches.
@@ -289,14 +325,14 @@ impl<'a, W: Word> Target<'a, W> {
 }
 
 /// The `n` bits of `bitmap` from `first` on, and zeros after them, in `own` if they are not so where they are.
-fn bits_of<'b>(bitmap: &'b [u8], first: usize, n: usize, own: &'b mut [u8]) -> &'b [u8] {
+fn bits_of<'b>(bitmap: &'b [u8], first: usize, n: usize, own: &'b mut Vec<u8>) -> &'b [u8] {
     let bitmap = &bitmap[first / 8..];
     let shift = first % 8;
     let n_bytes = n.div_ceil(8);
     if shift == 0 && n.is_multiple_of(8) {
         return &bitmap[..n_bytes];
     }
-    let own = &mut own[..n_bytes];
+    own.resize(n_bytes, 0);
     let nexts = bitmap[1..].iter().chain(&[0]);
     for ((own, &byte), &next) in own.iter_mut().zip(bitmap).zip(nexts) {
         *own = (u16::from_le_bytes([byte, next]) >> shift) as u8;
@@ -423,6 +459,32 @@ mod tests {
                 assert!((9300..9600).all(|i| element(i) == if i % 2 == 1 { 1 } else { 9 }));
                 assert!((9000..9300).chain(9600..9900).all(|i| element(i) == 9));
                 assert_eq!(bytes[4 * n + shift], 0xee);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_cleared_whether_they_follow_each_other_or_not() {
+        let (length, n_rows) = (300, 9);
+        let sevens = [1, 2, 3, 6, 8];
+        for store in [Store::Cached, Store::PastCaches] {
+            for others in [&[0, 4, 5, 7][..], &[0, 4, 5]] {
+                let mut bytes = vec![0xee; 4 * length * n_rows];
+                let written = overwrite(&mut bytes, |out| {
+                    let mut target = Target::<u32>::new(Isa::active(), out, store);
+                    target.clear_rows(&sevens, length, 0x0707_0707);
+                    target.clear_rows(others, length, 0);
+                    target.finish().map(drop)
+                });
+                assert_eq!(written.is_ok(), sevens.len() + others.len() == n_rows);
+                for (row, bytes) in (0..).zip(bytes.chunks(4 * length)) {
+                    let expected = match row {
+                        _ if sevens.contains(&row) => 7,
+                        _ if others.contains(&row) => 0,
+                        _ => 0xee,
+                    };
+                    assert!(bytes.iter().all(|&byte| byte == expected), "row {row}");
+                }
             }
         }
     }

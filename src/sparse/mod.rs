@@ -81,6 +81,15 @@ impl Rows {
         self.first_element.checked_rem(self.columns).unwrap_or(0)
     }
 
+    /// Rows that have one of `n` elements, at most 2^22: those of a block.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "rows have columns; an element of the payload comes after `before` and the block's others"
+    )]
+    fn count(self, n: u32) -> usize {
+        (self.before() + u64::from(n)).div_ceil(self.columns) as usize
+    }
+
     /// Ends of the row parts of a block of `n` elements, ascending; the last one is `n`.
     pub(crate) fn ends(self, n: u32) -> impl Iterator<Item = u32> {
         let to_row_end = self.columns.saturating_sub(self.before());

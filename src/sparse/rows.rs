@@ -56,6 +56,7 @@ pub(crate) struct RowStreams<'a> {
     pub(crate) bitmaps: &'a [u8],
     /// Positions in the block.
     n: u32,
+    n_rows: usize,
     /// Columns of a row, and those of the first one before the block.
     columns: u64,
     before: u64,
@@ -90,6 +91,7 @@ impl<'a> RowStreams<'a> {
             steps_and_more: &[],
             bitmaps: &[],
             n,
+            n_rows: rows.count(n),
             columns: rows.columns,
             before: rows.before(),
         };
@@ -110,12 +112,8 @@ impl<'a> RowStreams<'a> {
     }
 
     /// Rows that have an element in the block: at most 2^22.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "rows have columns; an element of the payload comes after `before` and the block's others"
-    )]
     pub(crate) fn n_rows(&self) -> usize {
-        (self.before + u64::from(self.n)).div_ceil(self.columns) as usize
+        self.n_rows
     }
 
     pub(crate) fn n_groups(&self) -> usize {
@@ -179,16 +177,9 @@ impl<'a> RowStreams<'a> {
 
 /// A set of entries in rows, with its pointers checked.
 pub(crate) struct RowSet<'a> {
-    form: RowForm,
-    n_entries: usize,
-    /// Ends of the row parts in the block.
-    row_ends: Vec<usize>,
-    /// Entries before each group.
-    entry_pointers: Vec<usize>,
-    /// Steps before each group.
-    step_pointers: Vec<usize>,
+    streams: RowStreams<'a>,
+    /// The steps, a byte each.
     steps: Buffer<u8>,
-    bitmaps: &'a [u8],
 }
 
 /// The steps of the entries of a group, of which positions count from `start`.
@@ -390,67 +381,99 @@ impl<'a> RowSet<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>, isa: Isa, n: u32, rows: Rows) -> Result<Self> {
         let streams = RowStreams::read(cursor, n, rows)?;
         let RowStreams {
-            form, n_entries, ..
-        } = streams;
-        let entry_pointers = pointers(streams.entry_pointers, n_entries)?;
-        let mut set = Self {
             form,
             n_entries,
-            row_ends: rows.ends(n).map(|end| end as usize).collect(),
-            step_pointers: entry_pointers.clone(),
-            entry_pointers,
+            n_steps,
+            ..
+        } = streams;
+        check_pointers(streams.entry_pointers, n_entries)?;
+        let mut set = Self {
+            streams,
             steps: Buffer::new(0),
-            bitmaps: streams.bitmaps,
         };
         if form.step_bits == 0 {
+            set.check_ends()?;
             set.check_bitmaps(isa)?;
         } else {
-            if streams.n_steps != n_entries {
-                set.step_pointers = pointers(streams.step_pointers, streams.n_steps)?;
-            }
-            set.steps = unpack::bytes(isa, streams.steps, streams.n_steps, form.step_bits)
+            check_pointers(streams.step_pointers, n_steps)?;
+            set.steps = unpack::bytes(isa, streams.steps, n_steps, form.step_bits)
                 .ok_or_else(|| Error::corrupt("bits after the last step are not zero"))?;
             set.check_steps()?;
         }
         Ok(set)
     }
 
-    fn row_lengths(&self) -> impl Iterator<Item = usize> {
-        let starts = std::iter::once(&0).chain(&self.row_ends);
-        starts.zip(&self.row_ends).map(|(start, end)| end - start)
+    /// Whether the bits of all rows follow each other as those of one.
+    fn is_one_row(&self) -> bool {
+        let streams = &self.streams;
+        let (first, others) = (streams.row(0).len() as u64, streams.columns);
+        streams.n_rows == 1 || (first.is_multiple_of(8) && others.is_multiple_of(8))
     }
 
-    /// The bits of each row: where they begin in `bitmaps`, and how many they are.
-    fn bitmap_rows(&self) -> impl Iterator<Item = (usize, usize)> {
-        let mut at = 0;
-        self.row_lengths().map(move |length| {
-            let start = at;
-            at += length.div_ceil(8);
-            (start, length)
+    /// The length of each row, if they are all as long.
+    fn row_length(&self) -> Option<usize> {
+        let RowStreams {
+            n, columns, before, ..
+        } = self.streams;
+        (before == 0 && u64::from(n).is_multiple_of(columns)).then_some(columns as usize)
+    }
+
+    /// The positions of each row and its bits.
+    fn bitmap_rows(&self) -> impl Iterator<Item = (std::ops::Range<usize>, &'a [u8])> {
+        let streams = self.streams;
+        (0..streams.n_rows).map(move |row| {
+            let positions = streams.row(row);
+            let bits = &streams.bitmaps[streams.bitmap_range(row)];
+            (positions.start as usize..positions.end as usize, bits)
         })
     }
 
-    fn check_bitmaps(&self, isa: Isa) -> Result<()> {
-        let mut n_entries = 0;
-        for (row, (start, length)) in self.bitmap_rows().enumerate() {
-            if row.is_multiple_of(self.form.group.into()) {
-                self.check_pointer(row / usize::from(self.form.group), n_entries)?;
-            }
-            let bitmap = &self.bitmaps[start..start + length.div_ceil(8)];
-            let last = bitmap.last().copied().unwrap_or(0);
+    /// Checks that bits after the last one of a row are zero.
+    fn check_ends(&self) -> Result<()> {
+        if self.is_one_row() && self.streams.n.is_multiple_of(8) {
+            return Ok(());
+        }
+        for (row, (positions, bits)) in self.bitmap_rows().enumerate() {
+            let length = positions.len();
+            let last = bits.last().copied().unwrap_or(0);
             if !length.is_multiple_of(8) && last >> (length % 8) != 0 {
                 return Err(Error::corrupt(format!(
                     "bits at and above position {length} of row {row} are not zero"
                 )));
             }
-            n_entries += expand::count_ones(isa, bitmap);
         }
+        Ok(())
+    }
+
+    /// Checks that as many bits are set as pointers say.
+    fn check_bitmaps(&self, isa: Isa) -> Result<()> {
+        let streams = &self.streams;
+        // The first row may be cut, the others not, but for the last one.
+        let first = streams.bitmaps_of(streams.rows_of(0)).unwrap_or_default();
+        let row_bytes = usize::try_from(streams.columns.div_ceil(8)).unwrap_or(usize::MAX);
+        let group_bytes = row_bytes.saturating_mul(streams.form.group.into());
+        let others = streams.bitmaps[first.len()..].chunks(group_bytes);
+        let (mut group, mut n_entries) = (0, 0);
+        let mut checked = Ok(());
+        expand::count_ones_of_each(isa, std::iter::once(first).chain(others), |n_set| {
+            if streams.entries_before(group) != n_entries && checked.is_ok() {
+                checked = self.check_pointer(group, n_entries);
+            }
+            group += 1;
+            n_entries += n_set;
+        });
+        checked?;
         self.check_total(n_entries)
     }
 
     fn check_steps(&self) -> Result<()> {
+        // Where there are as many steps as entries, pointers to steps are pointers to entries.
+        let n_steps = self.streams.n_steps;
+        if n_steps == self.streams.n_entries && count_nonzero(&self.steps) == n_steps {
+            return Ok(());
+        }
         let mut n_entries = 0;
-        for group in 0..self.step_pointers.len() {
+        for group in 0..self.streams.n_groups() {
             self.check_pointer(group, n_entries)?;
             let steps = self.steps_of(group);
             if steps.last() == Some(&0) {
@@ -464,7 +487,7 @@ impl<'a> RowSet<'a> {
     }
 
     fn check_pointer(&self, group: usize, n_entries: usize) -> Result<()> {
-        match self.entry_pointers[group] {
+        match self.streams.entries_before(group) {
             pointer if pointer == n_entries => Ok(()),
             pointer => Err(Error::corrupt(format!(
                 "the entry pointer of group {group} is {pointer}, expected {n_entries}"
@@ -473,42 +496,34 @@ impl<'a> RowSet<'a> {
     }
 
     fn check_total(&self, n_entries: usize) -> Result<()> {
-        match self.n_entries == n_entries {
-            true => Ok(()),
-            false => Err(Error::corrupt(format!(
-                "{n_entries} entries, expected {}",
-                self.n_entries
+        match self.streams.n_entries {
+            expected if expected == n_entries => Ok(()),
+            expected => Err(Error::corrupt(format!(
+                "{n_entries} entries, expected {expected}"
             ))),
         }
     }
 
     fn steps_of(&self, group: usize) -> &[u8] {
-        let end = self
-            .step_pointers
-            .get(group + 1)
-            .copied()
-            .unwrap_or(self.steps.len());
-        &self.steps[self.step_pointers[group]..end]
+        let streams = &self.streams;
+        &self.steps[streams.steps_before(group)..streams.steps_before(group + 1)]
     }
 
     fn chain(&self, group: usize) -> Chain<'_, u8> {
-        let steps = &self.steps[self.step_pointers[group]..];
-        Chain::new(steps, self.steps_of(group).len(), self.form.escape())
+        let steps = &self.steps[self.streams.steps_before(group)..];
+        let escape = self.streams.form.escape();
+        Chain::new(steps, self.steps_of(group).len(), escape)
     }
 
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.n_entries
+        self.streams.n_entries
     }
 
     /// The elements of a group of rows.
     fn group_elements(&self, group: usize) -> std::ops::Range<usize> {
-        let rows = usize::from(self.form.group);
-        let start = (group * rows)
-            .checked_sub(1)
-            .map_or(0, |before| self.row_ends[before]);
-        let last = ((group + 1) * rows).min(self.row_ends.len()) - 1;
-        start..self.row_ends[last]
+        let positions = self.streams.positions(self.streams.rows_of(group));
+        positions.start as usize..positions.end as usize
     }
 
     /// Writes all elements: `values` are those of the entries, then whatever.
@@ -519,30 +534,22 @@ impl<'a> RowSet<'a> {
         target: &mut Target<'_, W>,
     ) -> Result<()> {
         let mut values = values;
-        if self.form.step_bits == 0 {
-            let length = self.row_ends[0];
-            if self.row_ends.iter().all(|end| end % 8 == 0) {
-                // The bits of all rows follow each other as those of one.
-                target.expand_row(0..target.len(), self.bitmaps, background, &mut values);
-                return Ok(());
-            }
-            if self.row_lengths().all(|other| other == length) {
-                let numbers: Vec<u32> = (0..self.row_ends.len() as u32).collect();
+        let streams = &self.streams;
+        if streams.form.step_bits == 0 {
+            if self.is_one_row() {
+                target.expand_row(0..target.len(), streams.bitmaps, background, &mut values);
+            } else if let Some(length) = self.row_length() {
+                let numbers: Vec<u32> = (0..streams.n_rows as u32).collect();
                 let rows = BitmapRows {
-                    bitmaps: self.bitmaps,
+                    bitmaps: streams.bitmaps,
                     length,
                     rows: &numbers,
                 };
                 target.expand(rows, background, &mut values);
-                return Ok(());
-            }
-            // The first row or the last one is cut.
-            let mut row_start = 0;
-            for (at, length) in self.bitmap_rows() {
-                let bitmap = &self.bitmaps[at..];
-                let row = row_start..row_start + length;
-                target.expand_row(row, bitmap, background, &mut values);
-                row_start += length;
+            } else {
+                for (row, bits) in self.bitmap_rows() {
+                    target.expand_row(row, bits, background, &mut values);
+                }
             }
             return Ok(());
         }
@@ -555,9 +562,9 @@ impl<'a> RowSet<'a> {
             });
             return groups.finish();
         }
-        for group in 0..self.step_pointers.len() {
+        for group in 0..streams.n_groups() {
             let mut chain = self.chain(group);
-            target.clear(self.group_elements(group), background, |_, out| {
+            target.clear_row(self.group_elements(group), background, |out| {
                 scatter(isa, &mut chain, &mut values, out);
             });
             if !chain.is_done() {
@@ -569,10 +576,10 @@ impl<'a> RowSet<'a> {
 
     /// `Corrupt` if steps lead out of the rows of their group. Bitmaps can't.
     pub(crate) fn check_positions(&self) -> Result<()> {
-        if self.form.step_bits == 0 {
+        if self.streams.form.step_bits == 0 {
             return Ok(());
         }
-        for group in 0..self.step_pointers.len() {
+        for group in 0..self.streams.n_groups() {
             let mut chain = self.chain(group);
             chain.walk(self.group_elements(group).len(), |_| true);
             if !chain.is_done() {
@@ -584,17 +591,16 @@ impl<'a> RowSet<'a> {
 
     /// The positions of the entries, ascending.
     pub(crate) fn positions(&self) -> Result<Vec<u32>> {
-        let mut positions = Vec::with_capacity(self.n_entries);
-        if self.form.step_bits == 0 {
-            let mut row_start = 0;
-            for (at, length) in self.bitmap_rows() {
-                let set = |i: &usize| self.bitmaps[at + i / 8] >> (i % 8) & 1 == 1;
-                positions.extend((0..length).filter(set).map(|i| (row_start + i) as u32));
-                row_start += length;
+        let mut positions = Vec::with_capacity(self.len());
+        if self.streams.form.step_bits == 0 {
+            for (row, bits) in self.bitmap_rows() {
+                let is_set = |i: &usize| bits[i / 8] >> (i % 8) & 1 == 1;
+                let of_row = (0..row.len()).filter(is_set);
+                positions.extend(of_row.map(|i| (row.start + i) as u32));
             }
             return Ok(positions);
         }
-        for group in 0..self.step_pointers.len() {
+        for group in 0..self.streams.n_groups() {
             let elements = self.group_elements(group);
             let mut chain = self.chain(group);
             chain.walk(elements.len(), |position| {
@@ -642,7 +648,7 @@ impl<'s, 'a> GroupWalk<'s, 'a> {
         while marks.len() > SPARE {
             if self.left == 0 {
                 self.end_group();
-                if self.next == self.set.step_pointers.len() {
+                if self.next == self.set.streams.n_groups() {
                     return;
                 }
                 self.chain = self.set.chain(self.next);
@@ -677,17 +683,17 @@ fn leads_out(group: usize) -> Error {
     Error::corrupt(format!("the steps of group {group} lead out of its rows"))
 }
 
-/// Pointers that ascend from 0 to at most `end`.
-fn pointers(pointers: &[[u8; 2]], end: usize) -> Result<Vec<usize>> {
-    let pointers: Vec<usize> = pointers.iter().map(|&pointer| number(pointer)).collect();
-    let ends_early = pointers.last().is_some_and(|&last| last <= end);
-    if pointers.first() != Some(&0) || !pointers.is_sorted() || !ends_early {
+/// Checks that pointers ascend from 0 to at most `end`.
+fn check_pointers(pointers: &[[u8; 2]], end: usize) -> Result<()> {
+    let ends_early = pointers.last().is_some_and(|&last| number(last) <= end);
+    let ascend = pointers.is_sorted_by_key(|&pointer| number(pointer));
+    if pointers.first() != Some(&[0, 0]) || !ascend || !ends_early {
         return Err(Error::corrupt(format!(
             "the pointers of {} groups do not ascend from 0 to {end}",
             pointers.len()
         )));
     }
-    Ok(pointers)
+    Ok(())
 }
 
 fn number(pointer: [u8; 2]) -> usize {

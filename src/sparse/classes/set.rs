@@ -361,9 +361,7 @@ impl<'a, 't> ClassedSet<'a, 't> {
         let length = self.row_length;
         let rows = self.rows_of(class).iter().map(|&row| row as usize * length);
         match part {
-            Stored::None => rows.for_each(|start| {
-                target.clear(start..start + length, background, |_, _| {});
-            }),
+            Stored::None => target.clear_rows(self.rows_of(class), length, background),
             Stored::All => {
                 for start in rows {
                     let (row, rest) = values.split_at(length);
