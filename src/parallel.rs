@@ -3,8 +3,12 @@
 
 use crate::error::Result;
 #[cfg(feature = "parallel")]
+use rayon::ThreadPool;
+#[cfg(feature = "parallel")]
 use rayon::prelude::*;
 use std::cell::Cell;
+#[cfg(feature = "parallel")]
+use std::sync::{Arc, Mutex, PoisonError};
 
 thread_local! {
     /// Whether this thread was asked to do everything itself.
@@ -25,7 +29,7 @@ pub(crate) fn n_threads() -> usize {
 pub(crate) fn batch() -> usize {
     match n_threads() {
         1 => 1,
-        n => n.saturating_mul(8),
+        n => n.saturating_mul(16),
     }
 }
 
@@ -36,7 +40,7 @@ pub(crate) fn map<'i, T: Sync, R: Send>(
 ) -> Vec<R> {
     #[cfg(feature = "parallel")]
     if items.len() > 1 && n_threads() > 1 {
-        return items.par_iter().map(f).collect();
+        return items.par_iter().with_max_len(1).map(f).collect();
     }
     items.iter().map(f).collect()
 }
@@ -110,10 +114,35 @@ pub(crate) fn try_for_each<T: Send>(
 ) -> Result<()> {
     #[cfg(feature = "parallel")]
     if items.len() > 1 && n_threads() > 1 {
-        let results: Vec<Result<()>> = items.into_par_iter().map(f).collect();
+        let results: Vec<Result<()>> = items.into_par_iter().with_max_len(1).map(f).collect();
         return results.into_iter().collect();
     }
     items.into_iter().try_for_each(f)
+}
+
+/// A pool of so many threads: that of the last call, if it had as many. Starting them takes longer than a small
+/// tensor, and what they have allocated before need not be mapped again.
+#[cfg(feature = "parallel")]
+fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
+    static LAST: Mutex<Option<(u32, usize, Arc<ThreadPool>)>> = Mutex::new(None);
+    let process = std::process::id();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of_process, n, pool)) = &*last
+        && (*of_process, *n) == (process, threads)
+    {
+        return Ok(pool.clone());
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| crate::Error::io("cannot start threads", std::io::Error::other(e)))?;
+    let pool = Arc::new(pool);
+    let before = last.replace((process, threads, pool.clone()));
+    // What a fork copied of a pool has no threads that could end.
+    if let Some(copied) = before.filter(|(of_process, ..)| *of_process != process) {
+        std::mem::forget(copied);
+    }
+    Ok(pool)
 }
 
 /// Runs `work` with [`map`] on `threads` threads; 0 is one for each processor, or what the caller's
@@ -138,11 +167,7 @@ pub(crate) fn with_threads<R: Send>(
     }
     #[cfg(feature = "parallel")]
     if threads > 1 {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|e| crate::Error::io("cannot start threads", std::io::Error::other(e)))?;
-        return pool.install(work);
+        return pool(threads)?.install(work);
     }
     work()
 }
@@ -163,6 +188,14 @@ mod tests {
         })
         .unwrap();
         assert!(!ALONE.get());
+    }
+
+    #[test]
+    #[cfg(feature = "parallel")]
+    fn there_are_as_many_threads_as_were_asked_for() {
+        for threads in [2, 5, 5, 2, 3] {
+            assert_eq!(with_threads(threads, || Ok(n_threads())).unwrap(), threads);
+        }
     }
 
     #[test]
