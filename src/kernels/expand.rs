@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 pub(crate) const SLACK_BYTES: usize = 64;
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Rows of a bitmap and where they go.
 #[derive(Clone, Copy)]

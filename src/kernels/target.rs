@@ -1,7 +1,7 @@
 //! Where the elements of a block go, piece by piece.
 #![allow(unsafe_code)]
 
-use super::expand::{self, BitmapRows};
+use super::expand::{self, BitmapRows, LINE};
 use super::marks::{self, SPARE};
 use super::out::{Out, Slots};
 use super::{Isa, Store, copy, fill::fill};
@@ -12,6 +12,9 @@ use std::ops::Range;
 
 /// Bytes of a piece: a quarter of what the smallest first-level caches hold.
 const PIECE_BYTES: usize = 1 << 13;
+
+/// Bytes of a page, after which addresses end in the same bits.
+const PAGE: usize = 1 << 12;
 
 /// Elements of a row that is written at once, so that what has been cleared is still at hand for its entries, and
 /// of a piece of a bitmap that is expanded at once elsewhere than in its place.
@@ -293,11 +296,15 @@ impl<'a, W: Word> Target<'a, W> {
         {
             return f(slots);
         }
+        // Loads wait for earlier stores whose addresses end in the same twelve bits: the buffer is half a page off.
+        let to = self.out.slots().0[bytes.clone()].as_ptr().addr();
+        let spare = PAGE / W::WIDTH;
         let buffer = match &mut self.buffer {
-            Some(buffer) if buffer.len() >= n => buffer,
-            other => other.insert(Buffer::new(n.max(PIECE_BYTES / W::WIDTH))),
+            Some(buffer) if buffer.len() >= n + spare => buffer,
+            other => other.insert(Buffer::new(n.max(PIECE_BYTES / W::WIDTH) + spare)),
         };
-        let piece = &mut buffer[..n];
+        let apart = (to + PAGE / 2).wrapping_sub(buffer.as_ptr().addr()) % PAGE;
+        let piece = &mut buffer[apart / LINE * LINE / W::WIDTH..][..n];
         f(Slots::from(&mut *piece));
         let piece: &[u8] = bytemuck::cast_slice(piece);
         let out = self.out.slots().range(bytes);
