@@ -395,7 +395,9 @@ impl<'a> RowSet<'a> {
             set.check_ends()?;
             set.check_bitmaps(isa)?;
         } else {
-            check_pointers(streams.step_pointers, n_steps)?;
+            if n_steps != n_entries {
+                check_pointers(streams.step_pointers, n_steps)?;
+            }
             set.steps = unpack::bytes(isa, streams.steps, n_steps, form.step_bits)
                 .ok_or_else(|| Error::corrupt("bits after the last step are not zero"))?;
             set.check_steps()?;
